@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/env.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+char *rw_env_data_dir(void)
+{
+    const char *data = getenv("XDG_DATA_HOME");
+    const char *home = getenv("HOME");
+    struct rw_str s = {0};
+    if (data && data[0] == '/')
+        rw_str_printf(&s, "%s/rwkv", data);
+    else if (home && home[0])
+        rw_str_printf(&s, "%s/.local/share/rwkv", home);
+    else
+        return NULL;
+    return rw_str_take(&s);
+}
+
+double rw_env_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The number after `field` in a file of the system's, or 0. */
+static uint64_t read_number(const char *path, const char *field)
+{
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return 0;
+    char line[256];
+    unsigned long long value = 0;
+    size_t n = strlen(field);
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, field, n) == 0 && sscanf(line + n, "%llu", &value) == 1)
+            break;
+    fclose(f);
+    return value;
+}
+
+uint64_t rw_env_memory_available(void)
+{
+    uint64_t available = read_number("/proc/meminfo", "MemAvailable:") * 1024;
+    uint64_t limit = read_number("/sys/fs/cgroup/memory.max", "");
+    uint64_t used = read_number("/sys/fs/cgroup/memory.current", "");
+    uint64_t cache = read_number("/sys/fs/cgroup/memory.stat", "file ");
+    if (limit) {
+        uint64_t held = used > cache ? used - cache : 0;
+        uint64_t left = limit > held ? limit - held : 1;
+        if (!available || left < available)
+            available = left;
+    }
+    return available;
+}
+
+uint64_t rw_env_memory_peak(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
+}
+
+uint64_t rw_env_memory_resident(void)
+{
+    return read_number("/proc/self/status", "VmRSS:") * 1024;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one module that looks at the environment and at the machine's clock and memory. */
+#ifndef RW_BASE_ENV_H
+#define RW_BASE_ENV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The user's data folder for rwkv, "$XDG_DATA_HOME/rwkv" or "$HOME/.local/share/rwkv", to be freed
+ * with rw_free; NULL if neither variable is set. */
+char *rw_env_data_dir(void);
+double rw_env_seconds(void);            /* a monotonic clock */
+uint64_t rw_env_memory_available(void); /* bytes that can be had without swapping; the least of the
+                                           system's and the control group's word; 0: unknown */
+uint64_t rw_env_memory_peak(void);      /* peak resident bytes of this process */
+uint64_t rw_env_memory_resident(void);  /* resident bytes now */
+
+#endif

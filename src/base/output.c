@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The bytes go to a file without a name (O_TMPFILE), which vanishes by itself however the process
+ * ends, and is linked into place at commit. Where the file system cannot do that, a temporary name
+ * beside the target is used, removed on discard.
+ */
+#include "base/output.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "base/str.h"
+
+#define BUFFER_SIZE ((size_t)1 << 18)
+
+struct rw_output {
+    int fd;
+    bool named; /* `temporary` exists in the directory */
+    char *path;
+    char *directory;
+    char *temporary;
+    uint64_t position; /* bytes handed in */
+    size_t buffered;   /* of them, not yet written */
+    uint8_t buffer[];
+};
+
+static rwkv_status fail_write(const struct rw_output *o, rwkv_error *err)
+{
+    return rw_fail(err, RWKV_ERROR_IO, "%s: cannot write at byte %llu: %s", o->path,
+                   (unsigned long long)(o->position - o->buffered), strerror(errno));
+}
+
+static char *directory_of(const char *path)
+{
+    const char *base = rw_basename(path);
+    if (base == path)
+        return rw_strdup(".");
+    size_t n = (size_t)(base - path) - 1;
+    return n ? rw_strndup(path, n) : rw_strdup("/");
+}
+
+static char *temporary_of(const char *path)
+{
+    struct rw_str s = {0};
+    rw_str_printf(&s, "%s.tmp-%ld", path, (long)getpid());
+    return rw_str_take(&s);
+}
+
+static void free_output(struct rw_output *o)
+{
+    if (o->fd >= 0)
+        close(o->fd);
+    rw_free(o->path);
+    rw_free(o->directory);
+    rw_free(o->temporary);
+    rw_free(o);
+}
+
+rwkv_status rw_output_open(struct rw_output **out, const char *path, rwkv_error *err)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return rw_fail(err, RWKV_ERROR_IO, "%s: wanted a file to write, found %s", path,
+                       S_ISDIR(st.st_mode) ? "a directory" : "a device, pipe or socket");
+    struct rw_output *o = rw_calloc(1, sizeof *o + BUFFER_SIZE);
+    if (!o)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory to write", path);
+    o->fd = -1;
+    o->path = rw_strdup(path);
+    o->directory = directory_of(path);
+    o->temporary = temporary_of(path);
+    if (!o->path || !o->directory || !o->temporary) {
+        free_output(o);
+        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory to write", path);
+    }
+    o->fd = open(o->directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+    if (o->fd < 0) {
+        o->fd = open(o->temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
+        o->named = o->fd >= 0;
+    }
+    if (o->fd < 0) {
+        rw_fail(err, RWKV_ERROR_IO, "%s: cannot create: %s", path, strerror(errno));
+        free_output(o);
+        return RWKV_ERROR_IO;
+    }
+    *out = o;
+    return RWKV_OK;
+}
+
+static bool write_all(int fd, const uint8_t *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(fd, bytes, n);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        bytes += done;
+        n -= (size_t)done;
+    }
+    return true;
+}
+
+static rwkv_status flush(struct rw_output *o, rwkv_error *err)
+{
+    if (!write_all(o->fd, o->buffer, o->buffered))
+        return fail_write(o, err);
+    o->buffered = 0;
+    return RWKV_OK;
+}
+
+rwkv_status rw_output_write(struct rw_output *o, const void *bytes, size_t n, rwkv_error *err)
+{
+    if (n > BUFFER_SIZE - o->buffered)
+        RW_TRY(flush(o, err));
+    if (n > BUFFER_SIZE) {
+        if (!write_all(o->fd, bytes, n))
+            return fail_write(o, err);
+    } else if (n) {
+        memcpy(o->buffer + o->buffered, bytes, n);
+        o->buffered += n;
+    }
+    o->position += n;
+    return RWKV_OK;
+}
+
+rwkv_status rw_output_align(struct rw_output *o, size_t alignment, rwkv_error *err)
+{
+    static const uint8_t zeros[256];
+    size_t n = (size_t)(o->position % alignment);
+    n = n ? alignment - n : 0;
+    while (n > 0) {
+        size_t part = RW_MIN(n, sizeof zeros);
+        RW_TRY(rw_output_write(o, zeros, part, err));
+        n -= part;
+    }
+    return RWKV_OK;
+}
+
+rwkv_status rw_output_patch(struct rw_output *o, uint64_t at, const void *bytes, size_t n,
+                            rwkv_error *err)
+{
+    assert(at + n <= o->position);
+    RW_TRY(flush(o, err));
+    for (const uint8_t *p = bytes; n > 0;) {
+        ssize_t done = pwrite(o->fd, p, n, (off_t)at);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return fail_write(o, err);
+        p += done;
+        at += (uint64_t)done;
+        n -= (size_t)done;
+    }
+    return RWKV_OK;
+}
+
+uint64_t rw_output_position(const struct rw_output *o)
+{
+    return o->position;
+}
+
+/* Give the unnamed file its temporary name: linkat cannot replace an existing target, rename can.
+ */
+static bool name_it(struct rw_output *o)
+{
+    if (o->named)
+        return true;
+    char self[64];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", o->fd);
+    if (linkat(AT_FDCWD, self, AT_FDCWD, o->temporary, AT_SYMLINK_FOLLOW) != 0)
+        return false;
+    o->named = true;
+    return true;
+}
+
+static void sync_directory(const char *directory)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)!fsync(fd); /* the file itself is safe; some file systems refuse this */
+        close(fd);
+    }
+}
+
+rwkv_status rw_output_commit(struct rw_output *o, rwkv_error *err)
+{
+    rwkv_status status = flush(o, err);
+    if (status == RWKV_OK && fsync(o->fd) != 0)
+        status = fail_write(o, err);
+    if (status == RWKV_OK && (!name_it(o) || rename(o->temporary, o->path) != 0))
+        status = rw_fail(err, RWKV_ERROR_IO, "%s: cannot put the file in place: %s", o->path,
+                         strerror(errno));
+    if (status != RWKV_OK) {
+        rw_output_discard(o);
+        return status;
+    }
+    sync_directory(o->directory);
+    free_output(o);
+    return RWKV_OK;
+}
+
+void rw_output_discard(struct rw_output *o)
+{
+    if (!o)
+        return;
+    if (o->named)
+        unlink(o->temporary);
+    free_output(o);
+}

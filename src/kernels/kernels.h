@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of kernels: single-threaded loops over plain memory, one signature a kernel, filled by
+ * rw_kernels_init for a set of CPU features. Reference first, then each instruction set overrides
+ * what it does better.
+ *
+ * Rules every kernel obeys (tests/kernels checks them):
+ *  - Pointers may be unaligned, sizes odd (no multiple of the vector), zero is allowed for counts.
+ *  - Nothing is read or written outside the arrays; inputs and outputs do not overlap unless said.
+ *  - One order of summation. Within one instruction set, an output's value depends only on its row
+ * of the weight, its input row and the number of columns K: not on how many rows, tokens or
+ * threads, on alignment, on the weight's type beyond its values, or on which of matvec, matvec_t
+ * and matmul made it. Concretely, with B lanes (ref 16, AVX2 8, AVX-512 16): lane j adds up
+ * w[k]·x[k] for k ≡ j (mod B) in increasing k (fused multiply-add in AVX2 and AVX-512; product
+ * rounded, then added, in ref; lanes past the end add +0 or nothing), then lanes are halved: lane j
+ * += lane j + B/2, then B/4, … Weights are first converted to f32 exactly as rw_to_f32 does.
+ *  - Elementwise kernels give an element the same value wherever it stands in the array.
+ *  - No allocation, no state, denormals untouched, NaN and infinity pass through as arithmetic has
+ * it.
+ *
+ * Legend: rows = outputs R, cols = inputs K, tokens T, head size N.
+ */
+#ifndef RW_KERNELS_KERNELS_H
+#define RW_KERNELS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rwkv.h"
+
+/* y[r] = Σ_k w[r, k] x[k].  Rows of w are `stride` bytes apart. y [rows], x [cols]. For block types
+ * cols is a multiple of the block. */
+#define RW_MATVEC_FN(name) \
+    void name(float *y, const float *x, const void *w, size_t rows, size_t cols, size_t stride)
+
+/* The same for a weight stored input-major, as the low-rank matrices of .pth files are:
+ * y[r] = Σ_k w[k, r] x[k]; row k of w is at w + k·stride bytes. F32, F16, BF16 only. */
+#define RW_MATVEC_T_FN(name) \
+    void name(float *y, const float *x, const void *w, size_t rows, size_t cols, size_t stride)
+
+/* y[t, r] = Σ_k w[r, k] x[t, k], all f32. y [tokens, ldy], x [tokens, ldx], w [rows, ldw], leading
+ * dimensions in floats. */
+#define RW_MATMUL_FN(name)                                                                       \
+    void name(float *y, const float *x, const float *w, size_t tokens, size_t rows, size_t cols, \
+              size_t ldy, size_t ldx, size_t ldw)
+
+/* n elements to f32, bit-exact to rw_to_f32. n is a multiple of the block. */
+#define RW_UNPACK_FN(name) void name(float *to, const void *from, size_t n)
+
+/* Transposing: to[r · ld + k] = w[k, r] for r < rows, k < cols; row k of w at w + k·stride bytes.
+ * F32, F16, BF16 only. */
+#define RW_UNPACK_T_FN(name) \
+    void name(float *to, const void *w, size_t rows, size_t cols, size_t ld, size_t stride)
+
+/* y = (x − mean) / sqrt(var + eps) · weight + bias over n elements; biased variance, two passes.
+ * y may be x. */
+#define RW_LAYER_NORM_FN(name) \
+    void name(float *y, const float *x, const float *weight, const float *bias, float eps, size_t n)
+
+/* Token shift: out[i][c] = x[c] + (prev[c] − x[c]) · mu[i][c] for i < n_mix, c < n. */
+#define RW_MIX_FN(name)                                                                     \
+    void name(float *const *out, const float *x, const float *prev, const float *const *mu, \
+              size_t n_mix, size_t n)
+
+/* In place over n elements: tanh x, σ(x) = 1/(1 + e^−x), max(0, x)². */
+#define RW_MAP_FN(name) void name(float *x, size_t n)
+
+/* y += x over n elements. */
+#define RW_ADD_FN(name) void name(float *y, const float *x, size_t n)
+
+/* One head of one token, before the recurrence (docs/model.md "time mix"). In and out, [n] each:
+ *   w: in w1·w2 product, out decay exp(−κ σ(w0 + w)), κ = e^−½
+ *   a: in a1·a2 product, out −kk            where η = σ(a0 + a), kk = k∘k_k / max(‖k∘k_k‖, 1e-12)
+ *   b: out kk∘η
+ *   k: in key, out k∘(1 + (η − 1)∘k_a)
+ *   v: in value, out v + (v_first − v)∘σ(v0 + gate); unchanged when v_first is NULL (block 0)
+ * gate [n]: the v1·v2 product, an input. */
+struct rw_wkv7_head {
+    float *w, *a, *b, *k, *v;
+    const float *v_first, *gate;           /* NULL in block 0 */
+    const float *w0, *a0, *v0, *k_k, *k_a; /* v0 NULL in block 0 */
+};
+#define RW_WKV7_INPUTS_FN(name) void name(const struct rw_wkv7_head *head, size_t n)
+
+/* The recurrence of one head over tokens t = 0 … T−1, S [N, N] (value index i, key index j) in
+ * place: u_i = Σ_j S[i,j] a_t[j];  S[i,j] = S[i,j] w_t[j] + u_i b_t[j] + v_t[i] k_t[j];  y_t[i] =
+ * Σ_j S[i,j] r_t[j] Row t of r, w, k, v, a, b and y is at t·ld floats. y may not overlap the
+ * inputs. Sums over j in the lane order above. */
+#define RW_WKV7_FN(name)                                                                          \
+    void name(float *y, float *S, const float *r, const float *w, const float *k, const float *v, \
+              const float *a, const float *b, size_t tokens, size_t ld, size_t n)
+
+/* One head of one token, after it: z = ((y − mean)/sqrt(var + eps))∘weight + bias + s v with
+ * s = Σ_n r k r_k;  out = z∘g. out may be y. [n] each. */
+#define RW_WKV7_OUTPUT_FN(name)                                                                    \
+    void name(float *out, const float *y, const float *r, const float *k, const float *v,          \
+              const float *g, const float *r_k, const float *weight, const float *bias, float eps, \
+              size_t n)
+
+/* Sum of n bytes' worth of 64-bit words, to measure reading; and `iterations` rounds of independent
+ * fused multiply-adds on registers, to measure the peak. Each returns something to keep it alive.
+ */
+#define RW_PROBE_READ_FN(name) uint64_t name(const void *p, size_t n)
+#define RW_PROBE_FMA_FN(name) float name(size_t iterations, size_t *flops)
+
+struct rw_kernels {
+    RW_MATVEC_FN((*matvec[RWKV_DTYPE_MODEL_COUNT]));     /* every type of weight */
+    RW_MATVEC_T_FN((*matvec_t[RWKV_DTYPE_MODEL_COUNT])); /* NULL for block types */
+    RW_UNPACK_FN((*unpack[RWKV_DTYPE_MODEL_COUNT]));
+    RW_UNPACK_T_FN((*unpack_t[RWKV_DTYPE_MODEL_COUNT])); /* NULL for block types */
+    RW_MATMUL_FN((*matmul));
+    RW_LAYER_NORM_FN((*layer_norm));
+    RW_MIX_FN((*mix));
+    RW_MAP_FN((*tanh));
+    RW_MAP_FN((*sigmoid));
+    RW_MAP_FN((*relu2));
+    RW_ADD_FN((*add));
+    RW_WKV7_INPUTS_FN((*wkv7_inputs));
+    RW_WKV7_FN((*wkv7));
+    RW_WKV7_OUTPUT_FN((*wkv7_output));
+    RW_PROBE_READ_FN((*probe_read));
+    RW_PROBE_FMA_FN((*probe_fma));
+};
+
+#define RW_WKV7_MAX_HEAD 512 /* largest head size N kernels need to take */
+
+/* `cpu`: bits of base/cpu.h; 0 is reference only. A pure function of it. */
+void rw_kernels_init(struct rw_kernels *kernels, unsigned cpu);
+
+/* One per instruction set: put in what this set does better. */
+void rw_kernels_ref(struct rw_kernels *kernels);
+void rw_kernels_avx2(struct rw_kernels *kernels);
+void rw_kernels_avx512(struct rw_kernels *kernels);
+
+#endif
