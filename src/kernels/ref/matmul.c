@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Matrix times matrix in f32: one dot product in 16 lanes for each output. */
+#include "kernels/ref/ref_int.h"
+
+static RW_MATMUL_FN(matmul_ref)
+{
+    for (size_t t = 0; t < tokens; t++) {
+        for (size_t r = 0; r < rows; r++) {
+            float acc[LANES] = {0};
+            lanes_dot(acc, w + r * ldw, x + t * ldx, cols);
+            y[t * ldy + r] = lanes_sum(acc);
+        }
+    }
+}
+
+void rw_ref_matmul(struct rw_kernels *kernels)
+{
+    kernels->matmul = matmul_ref;
+}

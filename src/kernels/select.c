@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which kernels a set of CPU features gets: the reference, overridden by ever wider vectors. */
+#include "kernels/kernels.h"
+
+#include <string.h>
+
+#include "base/cpu.h"
+#include "kernels/ref/ref_int.h"
+
+void rw_kernels_ref(struct rw_kernels *kernels)
+{
+    rw_ref_matvec(kernels);
+    rw_ref_matmul(kernels);
+    rw_ref_unpack(kernels);
+    rw_ref_norm(kernels);
+    rw_ref_mix(kernels);
+    rw_ref_elementwise(kernels);
+    rw_ref_wkv7(kernels);
+    rw_ref_probe(kernels);
+}
+
+void rw_kernels_init(struct rw_kernels *kernels, unsigned cpu)
+{
+    memset(kernels, 0, sizeof *kernels);
+    rw_kernels_ref(kernels);
+}
