@@ -24,8 +24,7 @@
 #include "rwkv.h"
 #include "tensor/tensor.h"
 
-/* --- metadata
- * ------------------------------------------------------------------------------------- */
+/* --- metadata --- */
 
 /* The numbers are GGUF's value types. */
 enum rw_meta_type {
@@ -67,8 +66,7 @@ struct rw_meta {
 /* Walks an array of strings: start with *at = 0; false at the end. */
 bool rw_meta_next_string(const struct rw_meta *array, size_t *at, struct rw_bytes *out);
 
-/* --- reading
- * -------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 struct rw_named_tensor {
     const char *name; /* terminated, owned by the file; unique within it */
@@ -76,10 +74,11 @@ struct rw_named_tensor {
 };
 
 struct rw_format;
+struct rw_index;
 
 struct rw_file {
     const struct rw_format *format;
-    char *path;          /* as opened; used in messages */
+    char *path;          /* of maps[0]; used in messages */
     struct rw_map *maps; /* the file, or the shards of one; [n_maps] */
     size_t n_maps;
     bool borrowed; /* maps[0] is the caller's memory: do not unmap */
@@ -89,7 +88,7 @@ struct rw_file {
     size_t n_meta, meta_capacity;
     char **strings; /* everything freed with the file */
     size_t n_strings, strings_capacity;
-    void *index; /* name → tensor, built by rw_file_open; see format.c */
+    struct rw_index *index; /* names in order, see rw_file_build_index */
 };
 
 /* Open a container of any known format: told by its first bytes, then by its name. A directory is a
@@ -100,32 +99,37 @@ rwkv_status rw_file_open_memory(struct rw_file **out, const void *data, size_t s
                                 const char *name, rwkv_error *err);
 void rw_file_close(struct rw_file *file);
 
-/* NULL if there is none. Constant time. */
+/* NULL if there is none. Logarithmic time: names are sorted, not hashed, so that no choice of names
+ * makes it slow. */
 const struct rw_tensor *rw_file_find(const struct rw_file *file, const char *name);
 size_t rw_file_find_index(const struct rw_file *file, const char *name); /* SIZE_MAX: none */
 const struct rw_meta *rw_file_meta(const struct rw_file *file, const char *key);
 
 /* Typed look-ups: true and the value if the key is there with a fitting type. */
-bool rw_file_meta_u64(const struct rw_file *file, const char *key,
-                      uint64_t *out); /* any integer ≥ 0 */
+/* Any integer ≥ 0. */
+bool rw_file_meta_u64(const struct rw_file *file, const char *key, uint64_t *out);
+/* Any number. */
 bool rw_file_meta_f64(const struct rw_file *file, const char *key, double *out);
 bool rw_file_meta_string(const struct rw_file *file, const char *key, struct rw_bytes *out);
 
-/* --- for readers
- * ---------------------------------------------------------------------------------- */
+/* --- for readers --- */
 
 /* One format. `read` fills file->tensors and file->meta from file->maps[0] with the functions
  * below. */
 struct rw_format {
     const char *name; /* "gguf" */
-    const char
-        *suffix; /* ".gguf": chooses the writer, and the reader when no probe knows the bytes */
+    /* ".gguf": chooses the writer, and the reader when no probe knows the bytes. */
+    const char *suffix;
     bool (*probe)(const uint8_t *head, size_t size);
     rwkv_status (*read)(struct rw_file *file, rwkv_error *err);
     const struct rw_writer_ops *writer; /* NULL: read only */
 };
 
 extern const struct rw_format rw_format_pth, rw_format_safetensors, rw_format_gguf;
+#define RW_FORMAT_SUFFIXES ".pth, .safetensors or .gguf" /* for messages */
+
+/* The format whose suffix `path` ends in, or NULL. */
+const struct rw_format *rw_format_by_suffix(const char *path);
 
 /* Add a tensor; `name` (n bytes, may lack a terminator) is copied. A name already there fails in
  * rw_file_open, which checks uniqueness for all formats. */
@@ -134,14 +138,16 @@ rwkv_status rw_file_add_tensor(struct rw_file *file, const char *name, size_t n,
 /* Add metadata, key copied, values borrowed from the map or from rw_file_keep. */
 rwkv_status rw_file_add_meta(struct rw_file *file, const char *key, size_t n, struct rw_meta meta,
                              rwkv_error *err);
-/* Hand a heap block (rw_alloc) over, to be freed with the file; NULL fails with RWKV_ERROR_MEMORY.
- */
+/* Hand a heap block (rw_alloc) over, to be freed with the file, or at once on failure; NULL fails
+ * with RWKV_ERROR_MEMORY. */
 rwkv_status rw_file_keep(struct rw_file *file, void *block, rwkv_error *err);
 /* Map a further file of a sharded model, into file->maps; *index is its place there. */
 rwkv_status rw_file_add_map(struct rw_file *file, const char *path, size_t *index, rwkv_error *err);
+/* Sort the names for look-ups and refuse those that occur twice. rw_file_open does it after `read`;
+ * a reader that looks names up itself does it earlier, and again when it has added some. */
+rwkv_status rw_file_build_index(struct rw_file *file, rwkv_error *err);
 
-/* --- writing
- * -------------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 /* What will be written, known before the first byte. All borrowed until the writer is gone. */
 struct rw_write_plan {
@@ -151,21 +157,26 @@ struct rw_write_plan {
     size_t n_meta;
 };
 
-struct rw_writer; /* common part in format.c: the rw_output, the plan, the place */
+struct rw_writer; /* common part in writer.c: the rw_output, the plan, the place */
 
+/* What a format does at each step; all but `begin` may be NULL. `self` is the writer's private
+ * data, zeroed before `begin`. */
 struct rw_writer_ops {
-    /* Bytes of private data a writer of this format needs. */
-    size_t size;
-    rwkv_status (*begin)(struct rw_writer *w, void *self, rwkv_error *err); /* header */
-    rwkv_status (*tensor)(struct rw_writer *w, void *self, size_t i,
-                          rwkv_error *err); /* before data */
-    rwkv_status (*after)(struct rw_writer *w, void *self, size_t i, rwkv_error *err); /* after data;
-                                                                                nullable */
-    rwkv_status (*end)(struct rw_writer *w, void *self, rwkv_error *err); /* trailer; nullable */
-    void (*fini)(struct rw_writer *w, void *self);                        /* nullable */
+    size_t size; /* bytes of private data */
+    /* The header. */
+    rwkv_status (*begin)(struct rw_writer *w, void *self, rwkv_error *err);
+    /* Before the data of tensor i. */
+    rwkv_status (*tensor)(struct rw_writer *w, void *self, size_t i, rwkv_error *err);
+    /* After it; only where there is an `after` is rw_writer_crc computed. */
+    rwkv_status (*after)(struct rw_writer *w, void *self, size_t i, rwkv_error *err);
+    /* The trailer. */
+    rwkv_status (*end)(struct rw_writer *w, void *self, rwkv_error *err);
+    /* Free what `self` owns; called in any case once `begin` was. */
+    void (*fini)(struct rw_writer *w, void *self);
 };
 
-/* By the suffix of `path`: .pth, .safetensors or .gguf. */
+/* By the suffix of `path`: .pth, .safetensors or .gguf. Refuses names that occur twice and sizes
+ * that overflow or are no multiple of the block. */
 rwkv_status rw_writer_open(struct rw_writer **out, const char *path,
                            const struct rw_write_plan *plan, rwkv_error *err);
 /* The data of the tensors, in the plan's order, each in as many pieces as wanted; asserts that the
@@ -176,6 +187,7 @@ rwkv_status rw_writer_commit(struct rw_writer *w, rwkv_error *err);
 void rw_writer_discard(struct rw_writer *w); /* NULL is fine; nothing is left behind */
 
 /* For the ops: */
+const char *rw_writer_path(const struct rw_writer *w); /* for messages */
 struct rw_output *rw_writer_output(struct rw_writer *w);
 const struct rw_write_plan *rw_writer_plan(const struct rw_writer *w);
 uint32_t rw_writer_crc(const struct rw_writer *w); /* CRC-32 of the current tensor's data so far */
