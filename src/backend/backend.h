@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The waist: what a model asks of the machine. Operations of RWKV's size over a packed batch,
+ * coarse enough that fusion hides inside one. `backend/cpu` implements them with a thread pool and
+ * the kernels; another backend is another filling of struct rw_backend_ops.
+ *
+ * Memory is the backend's: pointers to activations, states and weights given to operations come
+ * from alloc or from a weight the backend can read in place, and only upload and download look
+ * inside. Operations on prepared buffers return nothing: sizes were checked when the model was
+ * bound.
+ *
+ * Legend: T tokens of the packed batch, C channels, H heads, N head size, K inputs, R outputs.
+ * Activations are f32, row-major, one row a token.
+ */
+#ifndef RW_BACKEND_BACKEND_H
+#define RW_BACKEND_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rwkv.h"
+#include "rwkv_file.h"
+
+/* A matrix of R outputs and K inputs, in the memory of the backend. */
+struct rw_weight {
+    const void *data;
+    rwkv_dtype dtype;
+    bool input_major; /* stored [K, R], as .pth files hold the low-rank pairs; else [R, K] */
+    size_t rows;      /* R */
+    size_t cols;      /* K */
+    size_t stride;    /* bytes from one stored row to the next */
+};
+
+/* What happens to a product before it is stored. */
+enum rw_epilogue { RW_STORE, RW_ADD, RW_TANH, RW_SIGMOID, RW_RELU2 };
+
+/* y [T, R] = epilogue(x [T, K] · wᵀ). RW_ADD adds to what y holds. */
+struct rw_matmul {
+    float *y;
+    const float *x;
+    const struct rw_weight *w;
+    enum rw_epilogue epilogue;
+};
+
+/* One sequence's share of a packed batch: rows [first, first + count) of every activation, and the
+ * state that these tokens continue and leave behind. */
+struct rw_span {
+    size_t first, count;
+    float *state; /* of the whole model; operations are told the offset of their part */
+};
+
+struct rw_batch {
+    size_t tokens; /* T: the sum of the counts */
+    size_t n_spans;
+    const struct rw_span *spans;
+};
+
+/* LayerNorm followed by the token shift. norm [T, C] = LN(x); out[i] [T, C] = norm + (prev −
+ * norm)∘mu[i] with prev the row before, or the shift state [C] at state + shift; which becomes the
+ * last row. */
+struct rw_norm_mix {
+    float *norm;
+    float *const *out;
+    const float *x;
+    const float *weight, *bias;
+    const float *const *mu;
+    size_t n_mix;
+    size_t shift; /* floats into the state */
+    float eps;
+    size_t channels;
+};
+
+/* The recurrence with what goes before and after it; formulas at kernels.h (wkv7_inputs, wkv7,
+ * wkv7_output). All [T, C]. w, a, k, v are changed; b and y are scratch; out may be y. */
+struct rw_wkv7 {
+    float *out, *y;
+    const float *r, *g;
+    float *w, *k, *v, *a, *b;
+    const float *v_first, *v_gate;              /* NULL in block 0 */
+    const float *w0, *a0, *v0, *k_k, *k_a;      /* [C]; v0 NULL in block 0 */
+    const float *r_k, *norm_weight, *norm_bias; /* [C] */
+    float eps;
+    size_t state; /* floats into the state: S [H, N, N] */
+    size_t heads, head_size;
+};
+
+struct rw_backend;
+
+struct rw_backend_ops {
+    const char *name; /* "cpu" */
+    void (*free)(struct rw_backend *be);
+    size_t (*scratch_bytes)(const struct rw_backend *be, size_t tokens, size_t max_cols);
+    /* Prepare for batches of at most `tokens` rows and matrices of at most `max_cols` inputs. */
+    rwkv_status (*prepare)(struct rw_backend *be, size_t tokens, size_t max_cols, rwkv_error *err);
+
+    float *(*alloc)(struct rw_backend *be, size_t floats); /* zeroed; NULL: no memory */
+    void (*release)(struct rw_backend *be, float *p);
+    void (*upload)(struct rw_backend *be, float *to, const float *from, size_t floats);
+    void (*download)(struct rw_backend *be, float *to, const float *from, size_t floats);
+
+    /* x [T, C] = row tokens[t] of `table`. Tokens are host memory, in range. */
+    void (*embed)(struct rw_backend *be, float *x, const struct rw_weight *table,
+                  const int32_t *tokens, size_t n_tokens);
+    /* y [T, C] = LN(x); y may be x. */
+    void (*layer_norm)(struct rw_backend *be, float *y, const float *x, const float *weight,
+                       const float *bias, float eps, size_t n_tokens, size_t channels);
+    void (*norm_mix)(struct rw_backend *be, const struct rw_norm_mix *op,
+                     const struct rw_batch *batch);
+    /* Independent products with one number of tokens; no output is another's input. */
+    void (*matmul)(struct rw_backend *be, const struct rw_matmul *ops, size_t n_ops,
+                   size_t n_tokens);
+    void (*wkv7)(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch);
+
+    /* What the machine can do, for reports. */
+    void (*measure)(struct rw_backend *be, rwkv_limits *out);
+};
+
+struct rw_backend {
+    const struct rw_backend_ops *ops;
+    const char *isa; /* "ref", "avx2", "avx512" */
+    size_t threads;
+};
+
+/* The CPU with `threads` threads (0: as many as this process may use) and the kernels for `cpu`, a
+ * mask of base/cpu.h. */
+rwkv_status rw_backend_cpu_new(struct rw_backend **out, size_t threads, unsigned cpu,
+                               rwkv_error *err);
+
+#endif

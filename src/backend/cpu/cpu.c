@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The CPU as a backend: owns the thread pool, the table of kernels and each thread's scratch.
+ * Memory is ordinary memory, so weights are used where the file is mapped.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#include "backend/cpu/cpu_int.h"
+#include "base/alloc.h"
+#include "base/cpu.h"
+#include "base/status.h"
+#include "tensor/dtype.h"
+
+static void cpu_free(struct rw_backend *be)
+{
+    struct rw_backend_cpu *cpu = rw_cpu(be);
+    rw_pool_free(cpu->pool);
+    rw_free(cpu->scratch);
+    rw_free(cpu);
+}
+
+/* A tile of outputs [T, panel rows], a panel of weights [panel rows, K], at whole cache lines. */
+static size_t tile_floats(size_t tokens)
+{
+    return (tokens * RW_CPU_PANEL_ROWS + 15) & ~(size_t)15;
+}
+
+static size_t panel_floats(size_t max_cols)
+{
+    size_t floats = RW_MAX(rw_cpu_panel_rows(max_cols) * max_cols, RW_CPU_PANEL_FLOATS);
+    return (floats + 15) & ~(size_t)15;
+}
+
+static size_t cpu_scratch_bytes(const struct rw_backend *be, size_t tokens, size_t max_cols)
+{
+    return be->threads * (tile_floats(tokens) + panel_floats(max_cols)) * sizeof(float);
+}
+
+static rwkv_status cpu_prepare(struct rw_backend *be, size_t tokens, size_t max_cols,
+                               rwkv_error *err)
+{
+    struct rw_backend_cpu *cpu = rw_cpu(be);
+    cpu->tile_floats = tile_floats(tokens);
+    cpu->scratch_floats = cpu->tile_floats + panel_floats(max_cols);
+    cpu->max_tokens = tokens;
+    cpu->max_cols = max_cols;
+    rw_free(cpu->scratch);
+    cpu->scratch = rw_alloc_aligned(be->threads * cpu->scratch_floats, sizeof(float));
+    if (!cpu->scratch)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for %zu bytes of scratch",
+                       cpu_scratch_bytes(be, tokens, max_cols));
+    return RWKV_OK;
+}
+
+static float *cpu_alloc(struct rw_backend *be, size_t floats)
+{
+    (void)be;
+    float *p = rw_alloc_aligned(floats, sizeof(float));
+    if (p)
+        memset(p, 0, floats * sizeof(float));
+    return p;
+}
+
+static void cpu_release(struct rw_backend *be, float *p)
+{
+    (void)be;
+    rw_free(p);
+}
+
+static void cpu_copy(struct rw_backend *be, float *to, const float *from, size_t floats)
+{
+    (void)be;
+    memcpy(to, from, floats * sizeof(float));
+}
+
+static void cpu_embed(struct rw_backend *be, float *x, const struct rw_weight *table,
+                      const int32_t *tokens, size_t n_tokens)
+{
+    const uint8_t *data = table->data;
+    for (size_t t = 0; t < n_tokens; t++)
+        rw_cpu(be)->kernels.unpack[table->dtype](
+            x + t * table->cols, data + (size_t)tokens[t] * table->stride, table->cols);
+}
+
+static void cpu_layer_norm(struct rw_backend *be, float *y, const float *x, const float *weight,
+                           const float *bias, float eps, size_t n_tokens, size_t channels)
+{
+    for (size_t t = 0; t < n_tokens; t++)
+        rw_cpu(be)->kernels.layer_norm(y + t * channels, x + t * channels, weight, bias, eps,
+                                       channels);
+}
+
+struct norm_mix_job {
+    struct rw_backend_cpu *cpu;
+    const struct rw_norm_mix *op;
+    const struct rw_batch *batch;
+};
+
+static void norm_part(void *ctx, size_t index, size_t count)
+{
+    struct norm_mix_job *job = ctx;
+    const struct rw_norm_mix *op = job->op;
+    size_t begin, end, c = op->channels;
+    rw_pool_share(job->batch->tokens, 1, index, count, &begin, &end);
+    for (size_t t = begin; t < end; t++)
+        job->cpu->kernels.layer_norm(op->norm + t * c, op->x + t * c, op->weight, op->bias, op->eps,
+                                     c);
+}
+
+static void mix_row(struct norm_mix_job *job, size_t t, const float *prev)
+{
+    const struct rw_norm_mix *op = job->op;
+    float *out[8];
+    for (size_t i = 0; i < op->n_mix; i++)
+        out[i] = op->out[i] + t * op->channels;
+    job->cpu->kernels.mix(out, op->norm + t * op->channels, prev, op->mu, op->n_mix, op->channels);
+}
+
+static void mix_part(void *ctx, size_t index, size_t count)
+{
+    struct norm_mix_job *job = ctx;
+    const struct rw_norm_mix *op = job->op;
+    size_t begin, end;
+    rw_pool_share(job->batch->tokens, 1, index, count, &begin, &end);
+    for (size_t s = 0; s < job->batch->n_spans; s++) {
+        const struct rw_span *span = &job->batch->spans[s];
+        size_t from = RW_MAX(begin, span->first);
+        size_t to = RW_MIN(end, span->first + span->count);
+        for (size_t t = from; t < to; t++)
+            mix_row(job, t,
+                    t == span->first ? span->state + op->shift : op->norm + (t - 1) * op->channels);
+    }
+}
+
+static void cpu_norm_mix(struct rw_backend *be, const struct rw_norm_mix *op,
+                         const struct rw_batch *batch)
+{
+    struct norm_mix_job job = {rw_cpu(be), op, batch};
+    if (batch->tokens == 1) { /* too little work to wake anyone */
+        norm_part(&job, 0, 1);
+        mix_part(&job, 0, 1);
+    } else {
+        rw_pool_run(job.cpu->pool, norm_part, &job);
+        rw_pool_run(job.cpu->pool, mix_part, &job);
+    }
+    for (size_t s = 0; s < batch->n_spans; s++) {
+        const struct rw_span *span = &batch->spans[s];
+        memcpy(span->state + op->shift, op->norm + (span->first + span->count - 1) * op->channels,
+               op->channels * sizeof(float));
+    }
+}
+
+static const struct rw_backend_ops cpu_ops = {
+    .name = "cpu",
+    .free = cpu_free,
+    .scratch_bytes = cpu_scratch_bytes,
+    .prepare = cpu_prepare,
+    .alloc = cpu_alloc,
+    .release = cpu_release,
+    .upload = cpu_copy,
+    .download = cpu_copy,
+    .embed = cpu_embed,
+    .layer_norm = cpu_layer_norm,
+    .norm_mix = cpu_norm_mix,
+    .matmul = rw_cpu_matmul,
+    .wkv7 = rw_cpu_wkv7,
+    .measure = rw_cpu_measure,
+};
+
+rwkv_status rw_backend_cpu_new(struct rw_backend **out, size_t threads, unsigned cpu_mask,
+                               rwkv_error *err)
+{
+    if (threads == 0)
+        threads = rw_pool_default_threads();
+    struct rw_backend_cpu *cpu = rw_calloc(1, sizeof *cpu);
+    if (!cpu)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a backend");
+    cpu->pool = rw_pool_new(threads);
+    if (!cpu->pool) {
+        rw_free(cpu);
+        return rw_fail(err, RWKV_ERROR_MEMORY, "cannot start %zu threads", threads);
+    }
+    rw_kernels_init(&cpu->kernels, cpu_mask);
+    cpu->base = (struct rw_backend){&cpu_ops, rw_cpu_name(cpu_mask), threads};
+    *out = &cpu->base;
+    return RWKV_OK;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of backend/cpu share. */
+#ifndef RW_BACKEND_CPU_INT_H
+#define RW_BACKEND_CPU_INT_H
+
+#include "backend/backend.h"
+#include "base/pool.h"
+#include "kernels/kernels.h"
+
+/* Unpacked weight rows of one thread fit the second-level cache. */
+#define RW_CPU_PANEL_FLOATS ((size_t)1 << 17)
+#define RW_CPU_PANEL_ROWS 64
+
+struct rw_backend_cpu {
+    struct rw_backend base;
+    struct rw_kernels kernels;
+    struct rw_pool *pool;
+    float *scratch; /* [threads, scratch_floats] */
+    size_t scratch_floats;
+    size_t tile_floats; /* of them, for the tile of outputs; the panel of weights follows */
+    size_t max_tokens, max_cols;
+};
+
+static inline struct rw_backend_cpu *rw_cpu(struct rw_backend *be)
+{
+    return (struct rw_backend_cpu *)be;
+}
+
+/* Rows of a weight of `cols` inputs that are unpacked at a time. */
+static inline size_t rw_cpu_panel_rows(size_t cols)
+{
+    size_t rows = RW_CPU_PANEL_FLOATS / (cols ? cols : 1);
+    if (rows > RW_CPU_PANEL_ROWS)
+        rows = RW_CPU_PANEL_ROWS;
+    return rows < 8 ? 8 : rows & ~(size_t)3;
+}
+
+void rw_cpu_matmul(struct rw_backend *be, const struct rw_matmul *ops, size_t n_ops,
+                   size_t n_tokens);
+void rw_cpu_wkv7(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch);
+void rw_cpu_measure(struct rw_backend *be, rwkv_limits *out);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The time mix between its products: threads share the heads of all sequences. A head of a sequence
+ * is one piece of work, run over all of its tokens, so its state stays in one core's cache.
+ */
+#include "backend/cpu/cpu_int.h"
+
+struct job {
+    struct rw_backend_cpu *cpu;
+    const struct rw_wkv7 *op;
+    const struct rw_batch *batch;
+};
+
+static void run_inputs(const struct rw_kernels *k, const struct rw_wkv7 *op, size_t at, size_t c)
+{
+    struct rw_wkv7_head head = {
+        .w = op->w + at,
+        .a = op->a + at,
+        .b = op->b + at,
+        .k = op->k + at,
+        .v = op->v + at,
+        .v_first = op->v_first ? op->v_first + at : NULL,
+        .gate = op->v_gate ? op->v_gate + at : NULL,
+        .w0 = op->w0 + c,
+        .a0 = op->a0 + c,
+        .v0 = op->v0 ? op->v0 + c : NULL,
+        .k_k = op->k_k + c,
+        .k_a = op->k_a + c,
+    };
+    k->wkv7_inputs(&head, op->head_size);
+}
+
+static void run_head(const struct rw_kernels *k, const struct rw_wkv7 *op,
+                     const struct rw_span *span, size_t h)
+{
+    size_t n = op->head_size;
+    size_t channels = op->heads * n;
+    size_t c = h * n;
+    size_t first = span->first * channels + c;
+    for (size_t t = 0; t < span->count; t++)
+        run_inputs(k, op, first + t * channels, c);
+    k->wkv7(op->y + first, span->state + op->state + h * n * n, op->r + first, op->w + first,
+            op->k + first, op->v + first, op->a + first, op->b + first, span->count, channels, n);
+    for (size_t t = 0; t < span->count; t++) {
+        size_t at = first + t * channels;
+        k->wkv7_output(op->out + at, op->y + at, op->r + at, op->k + at, op->v + at, op->g + at,
+                       op->r_k + c, op->norm_weight + c, op->norm_bias + c, op->eps, n);
+    }
+}
+
+static void part(void *ctx, size_t index, size_t count)
+{
+    struct job *job = ctx;
+    const struct rw_wkv7 *op = job->op;
+    size_t begin, end;
+    rw_pool_share(job->batch->n_spans * op->heads, 1, index, count, &begin, &end);
+    for (size_t i = begin; i < end; i++)
+        run_head(&job->cpu->kernels, op, &job->batch->spans[i / op->heads], i % op->heads);
+}
+
+void rw_cpu_wkv7(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch)
+{
+    struct job job = {rw_cpu(be), op, batch};
+    rw_pool_run(job.cpu->pool, part, &job);
+}
