@@ -25,7 +25,7 @@
  *             fprintf(stderr, "usage: %s MODEL PROMPT\n", argv[0]);
  *             return 2;
  *         }
- *         rwkv_error err = {0};
+ *         rwkv_error err = {RWKV_OK, ""};
  *         rwkv_model *model = NULL;
  *         rwkv_session *session = NULL;
  *         rwkv_generate_options options = {.max_tokens = 32, .sampler = {.greedy = 1}};

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Check the pages of docs/cli against the program.
+
+    check_docs.py RWKV
+
+Every command has a page, every page's options are known to its command and no command knows others,
+`rwkv COMMAND --help` prints the page, and rwkv.md names every command."""
+import re
+import subprocess
+import sys
+
+import gen_help
+import project
+
+UNKNOWN = "--no-such-option"
+# Tables of options: {"name", 'n', RW_OPTION_…}; and how pages spell options.
+TABLE_ENTRY = re.compile(r"\{\s*\"([a-z][a-z0-9-]*)\",\s*(?:'(.)'|0),\s*RW_OPTION_")
+SPELLING = re.compile(r"`(--?[A-Za-z0-9][\w-]*)[^`]*`")
+
+
+def run(*command):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def table_options():
+    """Every option that stands in a table of the program's sources."""
+    found = {"-h", "--help"}
+    for path in project.sources(".c", ".h", folders=("programs",)):
+        for name, letter in TABLE_ENTRY.findall(project.read(path)):
+            found.add("--" + name)
+            if letter:
+                found.add("-" + letter)
+    return found
+
+
+def page_options(page):
+    found = set()
+    for heading, blocks in page.sections:
+        for block in blocks if heading == "Options" else ():
+            found |= set(SPELLING.findall(block[1])) if block[0] == "term" else set()
+    return found
+
+
+def is_known(program, command, option):
+    """An option that is known, with a value or without, leaves an unknown one to complain about;
+    an unknown one is complained about itself."""
+    _, _, said = run(program, command, option, UNKNOWN, UNKNOWN)
+    return f"unknown option '{option}'" not in said
+
+
+def check_command(program, page, tables):
+    command = page.command
+    status, printed, said = run(program, command, "--help")
+    if status or said or printed != gen_help.help_text(page):
+        yield f"rwkv {command} --help: does not print docs/cli/{command}.md"
+    documented = page_options(page)
+    for option in sorted(tables | documented):
+        known = is_known(program, command, option)
+        if known and option not in documented | {"-h", "--help"}:
+            yield f"docs/cli/{command}.md: {option} is not documented"
+        if not known and option in documented:
+            yield f"docs/cli/{command}.md: rwkv {command} does not know {option}"
+
+
+def main(program):
+    problems = []
+    status, _, said = run(program, "run", UNKNOWN)
+    if status == 0 or f"unknown option '{UNKNOWN}'" not in said:
+        problems.append(f"rwkv run {UNKNOWN}: \"unknown option '{UNKNOWN}'\" wanted, found: {said}")
+    paths = project.sources(".md", folders=("docs/cli",))
+    pages = [gen_help.Page(project.ROOT / path) for path in paths if path.stem != "README"]
+    commands = {path.stem.removeprefix("cmd_")
+                for path in project.sources(".c", folders=("programs/rwkv",))
+                if path.stem.startswith("cmd_")}
+    commands -= {"help"}
+    main_text = project.read("docs/cli/rwkv.md")
+    tables = table_options()
+    for page in pages:
+        if page.command == "rwkv":
+            continue
+        commands.discard(page.command)
+        if f"]({page.command}.md)" not in main_text:
+            problems.append(f"docs/cli/rwkv.md: does not name {page.command}")
+        problems += check_command(program, page, tables)
+    problems += [f"docs/cli/{command}.md: there is no such page" for command in sorted(commands)]
+    return project.report(problems, f"{len(pages)} command pages")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

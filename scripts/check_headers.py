@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Compile every header alone; the public ones as C99 and as C++ besides, warnings being errors.
+
+    check_headers.py CC CXX"""
+import subprocess
+import sys
+
+import project
+
+STRICT = ["-Wall", "-Wextra", "-pedantic-errors", "-Werror"]
+INTERNAL = ["-x", "c", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Werror", "-Iinclude", "-Isrc",
+            "-Itests", "-mavx2", "-mfma", "-mf16c"]
+LANGUAGES = {  # how users may compile the public headers: is it C++, and the options
+    "C99": (False, ["-x", "c", "-std=c99", *STRICT]),
+    "C17": (False, ["-x", "c", "-std=c17", *STRICT]),
+    "C++11": (True, ["-x", "c++", "-std=c++11", *STRICT]),
+    "C++20": (True, ["-x", "c++", "-std=c++20", *STRICT]),
+}
+
+
+def compile_alone(compiler, options, path):
+    """None if a file that only includes the header compiles, else what the compiler says first."""
+    # Twice: a header must also bear being included again.
+    text = f'#include "{project.ROOT / path}"\n' * 2
+    done = subprocess.run([compiler, "-fsyntax-only", *options, "-"], input=text, text=True,
+                          capture_output=True, cwd=project.ROOT, check=False)
+    return None if done.returncode == 0 else done.stderr.strip()
+
+
+def main(cc, cxx):
+    problems = []
+    public = project.sources(".h", folders=("include",))
+    for path in public:
+        for name, (is_cxx, options) in LANGUAGES.items():
+            said = compile_alone(cxx if is_cxx else cc, [*options, "-Iinclude"], path)
+            if said:
+                problems.append(f"{path}: does not compile as {name}:\n{said}")
+    internal = project.sources(".h", folders=("src", "programs", "tests", "bench"))
+    for path in internal:
+        options = INTERNAL + (["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"]
+                              if "avx512" in path.name else [])
+        said = compile_alone(cc, options, path)
+        if said:
+            problems.append(f"{path}: does not compile alone:\n{said}")
+    return project.report(problems, f"{len(public)} public and {len(internal)} internal headers")
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

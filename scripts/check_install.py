@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Install into an empty folder and use what is there as a stranger would.
+
+    check_install.py BUILD_FOLDER PREFIX LIBDIR CC CXX MODEL
+
+All files must be there, and the example in the first comment of rwkv.h must compile through
+pkg-config as C with the shared and the static library and as C++, run, and print the same."""
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+import project
+
+
+def run(command, **options):
+    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout
+
+
+def example():
+    """The program in the first comment of rwkv.h."""
+    comment = project.read("include/rwkv.h").split("*/\n", 2)[1]
+    lines = [line[3:] if line.startswith(" * ") else "" for line in comment.split("\n")]
+    start = next(i for i, line in enumerate(lines) if "A complete program" in line)
+    end = next(i for i, line in enumerate(lines) if i > start + 1 and re.match(r"\S", line))
+    return "\n".join(line[4:] for line in lines[start + 1:end]) + "\n"
+
+
+def wanted_files(libdir, version):
+    pages = project.sources(".md", folders=("docs/cli",))
+    names = [page.stem for page in pages if page.stem != "README"]
+    return (["bin/rwkv", f"{libdir}/librwkv.a", f"{libdir}/librwkv.so", f"{libdir}/librwkv.so.0",
+             f"{libdir}/librwkv.so.{version}", f"{libdir}/pkgconfig/rwkv.pc"]
+            + [str(path) for path in project.sources(".h", folders=("include",))]
+            + [f"share/man/man1/{'rwkv' if n == 'rwkv' else 'rwkv-' + n}.1" for n in names])
+
+
+def build_examples(folder, root, lib, cc, cxx):
+    """Compile the example in three ways; the names of the programs."""
+    environment = dict(os.environ, PKG_CONFIG_PATH=str(lib / "pkgconfig"),
+                       PKG_CONFIG_SYSROOT_DIR=str(root))
+    shared = shlex.split(run(["pkg-config", "--cflags", "--libs", "rwkv"], env=environment))
+    static = shlex.split(run(["pkg-config", "--static", "--cflags", "--libs", "rwkv"],
+                             env=environment))
+    static = [str(lib / "librwkv.a") if flag == "-lrwkv" else flag for flag in static]
+    (folder / "example.c").write_text(example(), encoding="utf-8")
+    ways = {
+        "shared": [cc, "-std=c99", "-Wall", "-Werror", "example.c", *shared],
+        "static": [cc, "-std=c99", "-Wall", "-Werror", "example.c", *static],
+        "c++": [cxx, "-std=c++20", "-Wall", "-Werror", "-x", "c++", "example.c", *shared],
+    }
+    for name, command in ways.items():
+        run([*command, "-o", name], cwd=folder)
+    return list(ways)
+
+
+def main(build, prefix, libdir, cc, cxx, model):
+    with tempfile.TemporaryDirectory(prefix="rwkv-install-") as name:
+        folder = pathlib.Path(name)
+        root = folder / "root"
+        base = root / prefix.lstrip("/")
+        run(["meson", "install", "-C", build, "--no-rebuild", "--destdir", str(root)])
+        version = run([base / "bin/rwkv", "--version"]).split()[1]
+        problems = [f"{path}: not installed" for path in wanted_files(libdir, version)
+                    if not (base / path).exists()]
+        if not problems:
+            environment = dict(os.environ, LD_LIBRARY_PATH=str(base / libdir))
+            said = {way: run([folder / way, model, "Once"], env=environment)
+                    for way in build_examples(folder, root, base / libdir, cc, cxx)}
+            if len(set(said.values())) != 1 or not said["shared"].strip():
+                problems.append(f"the example prints {said}")
+        return project.report(problems, "the installed files and the example of rwkv.h")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except subprocess.CalledProcessError as error:
+        command = shlex.join(map(str, error.cmd))
+        sys.exit(f"{command}: exit status {error.returncode}\n{error.stdout}{error.stderr}")
