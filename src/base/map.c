@@ -35,8 +35,8 @@ static rwkv_status open_regular(const char *path, int *fd_out, size_t *size, rwk
 
 rwkv_status rw_map_open(struct rw_map *map, const char *path, rwkv_error *err)
 {
-    int fd;
-    size_t size;
+    int fd = -1;
+    size_t size = 0;
     *map = (struct rw_map){0};
     RW_TRY(open_regular(path, &fd, &size, err));
     if (size > 0) {
@@ -80,8 +80,8 @@ static ssize_t read_all(int fd, char *to, size_t size)
 
 rwkv_status rw_read_file(const char *path, size_t limit, char **out, size_t *size, rwkv_error *err)
 {
-    int fd;
-    size_t n;
+    int fd = -1;
+    size_t n = 0;
     RW_TRY(open_regular(path, &fd, &n, err));
     if (n > limit) {
         close(fd);
