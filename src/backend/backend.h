@@ -22,6 +22,8 @@
 #include "rwkv.h"
 #include "rwkv_file.h"
 
+#define RW_MAX_HEAD_SIZE 512 /* the largest N a backend needs to take */
+
 /* A matrix of R outputs and K inputs, in the memory of the backend. */
 struct rw_weight {
     const void *data;

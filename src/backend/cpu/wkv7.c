@@ -3,7 +3,11 @@
  * The time mix between its products: threads share the heads of all sequences. A head of a sequence
  * is one piece of work, run over all of its tokens, so its state stays in one core's cache.
  */
+#include <assert.h>
+
 #include "backend/cpu/cpu_int.h"
+
+static_assert(RW_MAX_HEAD_SIZE <= RW_WKV7_MAX_HEAD, "kernels take every head size");
 
 struct job {
     struct rw_backend_cpu *cpu;
