@@ -37,8 +37,9 @@ if [ ! -f $folder/build.ninja ]; then
         exit 1
     fi
 fi
-if [ -t 1 ]; then
-    ninja -C $folder "$@"
-else
-    ninja --quiet -C $folder "$@"
+if [ -t 2 ]; then
+    ninja -C $folder "$@" >&2
+elif ! ninja -C $folder "$@" >$folder/build.log 2>&1; then
+    grep -v '^\[' $folder/build.log >&2
+    exit 1
 fi
