@@ -200,6 +200,64 @@ const struct rw_meta *rw_file_meta(const struct rw_file *file, const char *key)
     return i == SIZE_MAX ? NULL : &file->meta[i];
 }
 
+/* --- where the data lies --- */
+
+struct span {
+    size_t begin, end; /* in the part's data */
+    const char *name;
+};
+
+static int compare_spans(const void *a, const void *b)
+{
+    const struct span *x = a, *y = b;
+    if (x->begin != y->begin)
+        return x->begin < y->begin ? -1 : 1;
+    return x->end < y->end ? -1 : x->end > y->end;
+}
+
+/* `spans` are in order. */
+static rwkv_status check_spans(const struct span *spans, size_t n, const struct rw_part *part,
+                               bool dense, rwkv_error *err)
+{
+    size_t end = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (spans[i].begin < end)
+            return rw_fail(err, RWKV_ERROR_FORMAT,
+                           "%s: tensor \"%s\": begins at byte %zu of the data, inside \"%s\", "
+                           "which ends at %zu",
+                           part->path, spans[i].name, spans[i].begin, spans[i - 1].name, end);
+        if (dense && spans[i].begin > end)
+            return rw_fail(err, RWKV_ERROR_FORMAT,
+                           "%s: tensor \"%s\": wanted its data at byte %zu, where the one before "
+                           "ends, found it at %zu",
+                           part->path, spans[i].name, end, spans[i].begin);
+        end = spans[i].end;
+    }
+    if (dense && end != part->size)
+        return rw_fail(err, RWKV_ERROR_FORMAT,
+                       "%s: data: wanted %zu bytes, all in tensors, found %zu", part->path, end,
+                       part->size);
+    return RWKV_OK;
+}
+
+rwkv_status rw_file_check_layout(const struct rw_file *file, const struct rw_part *part, bool dense,
+                                 rwkv_error *err)
+{
+    size_t n = part->end - part->first;
+    struct span *spans = rw_alloc(n, sizeof *spans);
+    if (!spans)
+        return fail_memory(file, err);
+    for (size_t i = 0; i < n; i++) {
+        const struct rw_named_tensor *t = &file->tensors[part->first + i];
+        size_t begin = (size_t)(t->tensor.data - part->data);
+        spans[i] = (struct span){begin, begin + rw_tensor_bytes(&t->tensor), t->name};
+    }
+    qsort(spans, n, sizeof *spans, compare_spans);
+    rwkv_status status = check_spans(spans, n, part, dense, err);
+    rw_free(spans);
+    return status;
+}
+
 /* --- values of metadata --- */
 
 static bool is_unsigned(const struct rw_meta *meta)
@@ -214,9 +272,8 @@ static bool is_signed(const struct rw_meta *meta)
            meta->type == RW_META_I64;
 }
 
-bool rw_file_meta_u64(const struct rw_file *file, const char *key, uint64_t *out)
+bool rw_meta_u64(const struct rw_meta *meta, uint64_t *out)
 {
-    const struct rw_meta *meta = rw_file_meta(file, key);
     if (meta && is_unsigned(meta))
         *out = meta->value.u;
     else if (meta && is_signed(meta) && meta->value.i >= 0)
@@ -226,20 +283,27 @@ bool rw_file_meta_u64(const struct rw_file *file, const char *key, uint64_t *out
     return true;
 }
 
-bool rw_file_meta_f64(const struct rw_file *file, const char *key, double *out)
+bool rw_meta_f64(const struct rw_meta *meta, double *out)
 {
-    const struct rw_meta *meta = rw_file_meta(file, key);
-    if (!meta)
-        return false;
-    if (meta->type == RW_META_F32 || meta->type == RW_META_F64)
+    if (meta && (meta->type == RW_META_F32 || meta->type == RW_META_F64))
         *out = meta->value.f;
-    else if (is_unsigned(meta))
+    else if (meta && is_unsigned(meta))
         *out = (double)meta->value.u;
-    else if (is_signed(meta))
+    else if (meta && is_signed(meta))
         *out = (double)meta->value.i;
     else
         return false;
     return true;
+}
+
+bool rw_file_meta_u64(const struct rw_file *file, const char *key, uint64_t *out)
+{
+    return rw_meta_u64(rw_file_meta(file, key), out);
+}
+
+bool rw_file_meta_f64(const struct rw_file *file, const char *key, double *out)
+{
+    return rw_meta_f64(rw_file_meta(file, key), out);
 }
 
 bool rw_file_meta_string(const struct rw_file *file, const char *key, struct rw_bytes *out)

@@ -66,6 +66,10 @@ struct rw_meta {
 /* Walks an array of strings: start with *at = 0; false at the end. */
 bool rw_meta_next_string(const struct rw_meta *array, size_t *at, struct rw_bytes *out);
 
+/* The value as a number, if it has a fitting type; `meta` may be NULL. */
+bool rw_meta_u64(const struct rw_meta *meta, uint64_t *out); /* any integer ≥ 0 */
+bool rw_meta_f64(const struct rw_meta *meta, double *out);   /* any number */
+
 /* --- reading --- */
 
 struct rw_named_tensor {
@@ -106,9 +110,7 @@ size_t rw_file_find_index(const struct rw_file *file, const char *name); /* SIZE
 const struct rw_meta *rw_file_meta(const struct rw_file *file, const char *key);
 
 /* Typed look-ups: true and the value if the key is there with a fitting type. */
-/* Any integer ≥ 0. */
 bool rw_file_meta_u64(const struct rw_file *file, const char *key, uint64_t *out);
-/* Any number. */
 bool rw_file_meta_f64(const struct rw_file *file, const char *key, double *out);
 bool rw_file_meta_string(const struct rw_file *file, const char *key, struct rw_bytes *out);
 
@@ -146,6 +148,19 @@ rwkv_status rw_file_add_map(struct rw_file *file, const char *path, size_t *inde
 /* Sort the names for look-ups and refuse those that occur twice. rw_file_open does it after `read`;
  * a reader that looks names up itself does it earlier, and again when it has added some. */
 rwkv_status rw_file_build_index(struct rw_file *file, rwkv_error *err);
+
+/* The tensors that one file of a container added, and the bytes all their data must lie in. */
+struct rw_part {
+    const char *path;  /* for messages */
+    size_t first, end; /* places in file->tensors */
+    const uint8_t *data;
+    size_t size;
+};
+
+/* Refuse tensors that share bytes and, if `dense`, bytes that belong to no tensor. The readers have
+ * checked that each tensor lies inside. */
+rwkv_status rw_file_check_layout(const struct rw_file *file, const struct rw_part *part, bool dense,
+                                 rwkv_error *err);
 
 /* --- writing --- */
 
