@@ -67,8 +67,7 @@ extern "C" {
 #define RWKV_API
 #endif
 
-/* --- status and errors
- * ---------------------------------------------------------------------------- */
+/* --- status and errors ------------------------------------------------------------------------ */
 
 /* X(symbol, value, name): every status there is. */
 #define RWKV_STATUS_LIST(X)                                                                       \
@@ -106,8 +105,7 @@ RWKV_API const char *rwkv_status_name(rwkv_status status);
  */
 typedef int (*rwkv_progress_fn)(void *user, uint64_t done, uint64_t total);
 
-/* --- element types
- * -------------------------------------------------------------------------------- */
+/* --- element types ---------------------------------------------------------------------------- */
 
 /* How numbers are stored. The block types hold 32 or 256 elements a block; see docs/model.md. */
 typedef enum rwkv_dtype {
@@ -148,8 +146,7 @@ RWKV_API const char *rwkv_dtype_name(rwkv_dtype dtype);
 /* The type of that name, upper or lower case ("q8_0"); RWKV_DTYPE_COUNT if there is none. */
 RWKV_API rwkv_dtype rwkv_dtype_from_name(const char *name);
 
-/* --- models
- * --------------------------------------------------------------------------------------- */
+/* --- models ----------------------------------------------------------------------------------- */
 
 typedef struct rwkv_model rwkv_model;
 typedef struct rwkv_session rwkv_session;
@@ -217,8 +214,7 @@ RWKV_API void rwkv_model_get_info(const rwkv_model *model, rwkv_model_info *info
  * `err` says where it was looked for. */
 RWKV_API const rwkv_vocab *rwkv_model_vocab(const rwkv_model *model, rwkv_error *err);
 
-/* --- sessions
- * ------------------------------------------------------------------------------------- */
+/* --- sessions --------------------------------------------------------------------------------- */
 
 /* A timeline at the beginning of a text: zero state, no logits. Holds a reference to the model. */
 RWKV_API rwkv_status rwkv_session_new(rwkv_model *model, rwkv_session **out, rwkv_error *err);
@@ -267,8 +263,7 @@ RWKV_API void rwkv_session_reset(rwkv_session *session);
 /* Make `to` the same timeline as `from`: state, logits, position. Both must be of one model. */
 RWKV_API rwkv_status rwkv_session_copy(rwkv_session *to, const rwkv_session *from, rwkv_error *err);
 
-/* --- states as values
- * ----------------------------------------------------------------------------- */
+/* --- states as values ------------------------------------------------------------------------- */
 
 /* Bytes of a saved state: a header (magic, version, fingerprint, sizes), the state, the logits of
  * the last token if there are any, and a checksum. docs/model.md gives the layout. */

@@ -64,8 +64,7 @@ RWKV_API rwkv_status rwkv_file_sha256(const rwkv_file *file, size_t index, char 
 RWKV_API size_t rwkv_file_meta_count(const rwkv_file *file);
 RWKV_API void rwkv_file_meta(rwkv_file *file, size_t index, const char **key, const char **value);
 
-/* --- writing
- * -------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 typedef struct rwkv_write_tensor {
     const char *name;
@@ -100,8 +99,7 @@ typedef struct rwkv_convert_options {
 RWKV_API rwkv_status rwkv_convert(const char *in, const char *out,
                                   const rwkv_convert_options *options, rwkv_error *err);
 
-/* --- measuring
- * ------------------------------------------------------------------------------------ */
+/* --- measuring -------------------------------------------------------------------------------- */
 
 typedef struct rwkv_random_model {
     size_t n_layer, n_embd;

@@ -11,8 +11,7 @@
 extern "C" {
 #endif
 
-/* --- vocabulary
- * ----------------------------------------------------------------------------------- */
+/* --- vocabulary ------------------------------------------------------------------------------- */
 
 /* Open a vocabulary: a file in the format of rwkv_vocab_v20230424.txt, a .gguf that holds one, or
  * the word "bytes" (256 tokens, id = byte). */
@@ -41,8 +40,7 @@ RWKV_API rwkv_status rwkv_vocab_decode(const rwkv_vocab *vocab, const int32_t *t
                                        size_t n_tokens, char *text, size_t capacity, size_t *size,
                                        rwkv_error *err);
 
-/* --- sampling
- * ------------------------------------------------------------------------------------- */
+/* --- sampling --------------------------------------------------------------------------------- */
 
 typedef struct rwkv_logit_bias {
     int32_t token;
@@ -93,8 +91,7 @@ RWKV_API void rwkv_sampler_accept(rwkv_sampler *sampler, int32_t token);
 /* Forget what was generated and start the draws anew from the seed. */
 RWKV_API void rwkv_sampler_reset(rwkv_sampler *sampler);
 
-/* --- generation
- * ----------------------------------------------------------------------------------- */
+/* --- generation ------------------------------------------------------------------------------- */
 
 /* Receives text as it becomes final: whole UTF-8 characters, never part of a stop sequence.
  * Non-zero stops generation (finish RWKV_FINISH_CALLER). */
@@ -142,8 +139,7 @@ RWKV_API rwkv_status rwkv_generate_tokens(rwkv_session *session, const int32_t *
                                           rwkv_text_fn text, void *user,
                                           rwkv_generate_result *result, rwkv_error *err);
 
-/* --- chat text
- * ------------------------------------------------------------------------------------ */
+/* --- chat text -------------------------------------------------------------------------------- */
 
 typedef enum rwkv_role { RWKV_ROLE_SYSTEM, RWKV_ROLE_USER, RWKV_ROLE_ASSISTANT } rwkv_role;
 

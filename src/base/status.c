@@ -8,6 +8,10 @@
 
 #include "base/utf8.h"
 
+/* The functions themselves, without the macros over them. */
+#undef rw_fail
+#undef rw_fail_within
+
 #define STATUS_NAME(symbol, value, name) \
     case symbol:                         \
         return name;

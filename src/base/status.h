@@ -22,6 +22,16 @@ rwkv_status rw_fail(rwkv_error *err, rwkv_status code, const char *fmt, ...)
 rwkv_status rw_fail_within(rwkv_error *err, rwkv_status code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Both return `code`. Saying so here lets the compiler see that it is a failure, and so that
+ * outputs are not used uninitialised after a call that failed. */
+#define rw_fail(err, code, ...) rw_code(rw_fail(err, code, __VA_ARGS__), code)
+#define rw_fail_within(err, code, ...) rw_code(rw_fail_within(err, code, __VA_ARGS__), code)
+static inline rwkv_status rw_code(rwkv_status returned, rwkv_status code)
+{
+    (void)returned;
+    return code;
+}
+
 #define RW_TRY(expr)                        \
     do {                                    \
         rwkv_status rw_try_status = (expr); \

@@ -31,8 +31,7 @@ static rwkv_status fail_shape(const struct rw_params *p, const struct rw_param *
                    name, wanted, shape_text(&param->tensor, shape));
 }
 
-/* --- from names to places
- * ------------------------------------------------------------------------- */
+/* --- from names to places --------------------------------------------------------------------- */
 
 static rwkv_status add(struct rw_params *p, const struct rw_spec *spec, size_t block,
                        const struct rw_tensor *tensor, rwkv_error *err)
@@ -201,8 +200,7 @@ static rwkv_status check_complete(struct rw_params *p, rwkv_error *err)
     return RWKV_OK;
 }
 
-/* --- Hugging Face files may lack the first norm
- * --------------------------------------------------- */
+/* --- Hugging Face files may lack the first norm ----------------------------------------------- */
 
 /* Add ln0 with the values fla leaves it at, weight 1 and bias 0: for norm_first = true without such
  * tensors; with norm_first = false it is added too and never used. */
@@ -247,8 +245,7 @@ static void read_config(struct rw_params *p)
     }
 }
 
-/* --- shapes
- * --------------------------------------------------------------------------------------- */
+/* --- shapes ----------------------------------------------------------------------------------- */
 
 /* Drop leading dimensions of size 1 of a matrix. */
 static void squeeze(struct rw_tensor *t)

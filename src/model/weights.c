@@ -75,8 +75,7 @@ void rw_weights_bind(struct rw_rwkv7_weights *weights, const struct rw_params *p
     }
 }
 
-/* --- fingerprint
- * ---------------------------------------------------------------------------------- */
+/* --- fingerprint ------------------------------------------------------------------------------ */
 
 #define SAMPLES 64 /* values of each matrix */
 

@@ -34,8 +34,7 @@ static int nibble(const uint8_t *qs, int e)
     return e < 16 ? qs[e] & 15 : qs[e - 16] >> 4;
 }
 
-/* --- blocks of 32 to float
- * ------------------------------------------------------------------------ */
+/* --- blocks of 32 to float -------------------------------------------------------------------- */
 
 static void unpack_q4_0(float *to, const uint8_t *b)
 {
@@ -81,8 +80,7 @@ static void unpack_iq4_nl(float *to, const uint8_t *b)
         to[e] = d * (float)iq4_values[nibble(b + 2, e)];
 }
 
-/* --- blocks of 256 to float
- * ----------------------------------------------------------------------- */
+/* --- blocks of 256 to float ------------------------------------------------------------------- */
 
 /* The two-bit code of element e: each 32 bytes hold the codes of 128 elements, 32 at each shift. */
 static int two_bits(const uint8_t *qs, int e)
@@ -196,8 +194,7 @@ static bool blocks_to_f32(rwkv_dtype dtype, float *to, const uint8_t *from, size
     return true;
 }
 
-/* --- plain types to float
- * ------------------------------------------------------------------------- */
+/* --- plain types to float --------------------------------------------------------------------- */
 
 /* One loop over unaligned elements of a C type. */
 #define CONVERT(ctype, value)                       \
@@ -256,8 +253,7 @@ bool rw_to_f32(rwkv_dtype dtype, float *to, const void *from, size_t n)
     return integers_to_f32(dtype, to, bytes, n);
 }
 
-/* --- float to blocks
- * ------------------------------------------------------------------------------ */
+/* --- float to blocks -------------------------------------------------------------------------- */
 
 /* v cut to a whole number in [0, max]; NaN gives 0. */
 static int code(float v, int max)
