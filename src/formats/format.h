@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/map.h"
+#include "base/str.h"
 #include "rwkv.h"
 #include "tensor/tensor.h"
 
@@ -69,6 +70,9 @@ bool rw_meta_next_string(const struct rw_meta *array, size_t *at, struct rw_byte
 /* The value as a number, if it has a fitting type; `meta` may be NULL. */
 bool rw_meta_u64(const struct rw_meta *meta, uint64_t *out); /* any integer ≥ 0 */
 bool rw_meta_f64(const struct rw_meta *meta, double *out);   /* any number */
+
+/* Append the value as one line of text, long ones shortened. */
+void rw_meta_render(const struct rw_meta *meta, struct rw_str *out);
 
 /* --- reading --- */
 

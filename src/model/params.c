@@ -412,6 +412,46 @@ static void drop_dummies(struct rw_params *p)
     p->n_params = kept;
 }
 
+static size_t made_dim(const struct rw_sizes *z, const struct rw_ranks *r, enum rw_dim which)
+{
+    const size_t dims[RW_DIM_COUNT] = {
+        [RW_DIM_ONE] = 1,   [RW_DIM_C] = z->n_embd, [RW_DIM_V] = z->n_vocab, [RW_DIM_F] = z->n_ffn,
+        [RW_DIM_RW] = r->w, [RW_DIM_RA] = r->a,     [RW_DIM_RV] = r->v,      [RW_DIM_RG] = r->g,
+    };
+    return dims[which];
+}
+
+rwkv_status rw_params_make(struct rw_params *out, const struct rw_sizes *sizes,
+                           const struct rw_ranks *ranks, rwkv_dtype dtype, rwkv_error *err)
+{
+    static const struct rw_file nowhere = {.path = (char *)"a new model"};
+    struct rw_params p = {.file = &nowhere, .naming = RW_NAMES_GGUF, .norm_eps = 1e-5f};
+    rwkv_status status = RWKV_OK;
+    p.sizes = *sizes;
+    for (size_t block = 0; block < sizes->n_layer; block++) {
+        for (size_t id = 0; id < RW_SPEC_COUNT; id++) {
+            const struct rw_spec *spec = &rw_rwkv7_specs[id];
+            if (block == 0 ? is_value_mix(spec) : !spec->in_block)
+                continue;
+            struct rw_tensor t;
+            size_t shape[2] = {made_dim(sizes, ranks, spec->rows),
+                               made_dim(sizes, ranks, spec->cols)};
+            bool matrix = spec->kind == RW_KIND_MATRIX || spec->kind == RW_KIND_PAIR;
+            rw_tensor_init(&t, spec->kind == RW_KIND_MATRIX ? dtype : RWKV_DTYPE_F32,
+                           matrix ? 2 : 1, matrix ? shape : shape + 1, NULL);
+            RW_GO(add(&p, spec, block, &t, err));
+            p.params[p.n_params - 1].transposed = spec->kind == RW_KIND_PAIR;
+        }
+    }
+    RW_GO(build_lookup(&p, err));
+done:
+    if (status != RWKV_OK)
+        rw_params_close(&p);
+    else
+        *out = p;
+    return status;
+}
+
 rwkv_status rw_params_open(struct rw_params *out, const struct rw_file *file, rwkv_error *err)
 {
     char buffer[160];

@@ -80,6 +80,15 @@ struct rw_params {
 rwkv_status rw_params_open(struct rw_params *out, const struct rw_file *file, rwkv_error *err);
 void rw_params_close(struct rw_params *params);
 
+struct rw_ranks {
+    size_t w, a, v, g;
+};
+
+/* The list of a model that exists as sizes only: [out, in] orientation, matrices of type `dtype`
+ * and the rest F32, no data, no file. For making models. */
+rwkv_status rw_params_make(struct rw_params *out, const struct rw_sizes *sizes,
+                           const struct rw_ranks *ranks, rwkv_dtype dtype, rwkv_error *err);
+
 /* NULL if there is none. `block` 0 for tensors of the whole model. */
 const struct rw_param *rw_params_find(const struct rw_params *params, enum rw_spec_id id,
                                       size_t block);

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "tensor/convert.h"
 
@@ -109,5 +111,25 @@ bool rw_tensor_copy_f32(const struct rw_tensor *t, size_t first, size_t count, f
         count -= n;
         to += n;
     }
+    return true;
+}
+
+bool rw_tensor_sha256(const struct rw_tensor *t, char out[65])
+{
+    const struct rw_dtype_info *info = rw_dtype(t->dtype);
+    const size_t most = (size_t)1 << 16; /* elements a piece: a multiple of every block */
+    size_t n = rw_tensor_elements(t);
+    uint8_t *piece = rw_alloc(most, 8);
+    struct rw_sha256 h;
+    if (!piece)
+        return false;
+    rw_sha256_init(&h);
+    for (size_t at = 0; at < n; at += most) {
+        size_t count = RW_MIN(n - at, most);
+        rw_tensor_copy(t, at, count, piece);
+        rw_sha256_add(&h, piece, count / info->block * info->bytes);
+    }
+    rw_sha256_hex(&h, out);
+    rw_free(piece);
     return true;
 }

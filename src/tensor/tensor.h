@@ -44,4 +44,7 @@ void rw_tensor_copy(const struct rw_tensor *t, size_t first, size_t count, void 
 /* The same as float. Any type but F8 (false). */
 bool rw_tensor_copy_f32(const struct rw_tensor *t, size_t first, size_t count, float *to);
 
+/* Hexadecimal SHA-256 of the row-major bytes. False: no memory for a piece. */
+bool rw_tensor_sha256(const struct rw_tensor *t, char out[65]);
+
 #endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/status.h"
+#include "text/vocab.h"
+
+rwkv_status rwkv_vocab_open(const char *path, rwkv_vocab **out, rwkv_error *err)
+{
+    if (!path || !out)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "rwkv_vocab_open: path or out is NULL");
+    return rw_vocab_open(path, out, err);
+}
+
+void rwkv_vocab_free(rwkv_vocab *vocab)
+{
+    rw_vocab_release(vocab);
+}
+
+size_t rwkv_vocab_size(const rwkv_vocab *vocab)
+{
+    return rw_vocab_size(vocab);
+}
+
+const char *rwkv_vocab_token(const rwkv_vocab *vocab, int32_t id, size_t *size)
+{
+    return rw_vocab_token(vocab, id, size);
+}
+
+rwkv_status rwkv_vocab_encode(const rwkv_vocab *vocab, const char *text, size_t size,
+                              int32_t *tokens, size_t capacity, size_t *n_tokens, rwkv_error *err)
+{
+    if (!vocab || (!text && size) || (!tokens && capacity) || !n_tokens)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "rwkv_vocab_encode: vocab, text, tokens or n_tokens is NULL");
+    return rw_vocab_encode(vocab, text, size, tokens, capacity, n_tokens, err);
+}
+
+rwkv_status rwkv_vocab_decode(const rwkv_vocab *vocab, const int32_t *tokens, size_t n_tokens,
+                              char *text, size_t capacity, size_t *size, rwkv_error *err)
+{
+    if (!vocab || (!tokens && n_tokens) || (!text && capacity) || !size)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "rwkv_vocab_decode: vocab, tokens, text or size is NULL");
+    return rw_vocab_decode(vocab, tokens, n_tokens, text, capacity, size, err);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The two public nouns from the inside. A rwkv_model owns the mapped file, the bound weights, a
+ * backend and the scratch of one step, which its sessions share under a lock: one evaluation at a
+ * time uses all threads. A rwkv_session owns a state and the last outputs, and a reference to its
+ * model.
+ */
+#ifndef RW_ENGINE_ENGINE_H
+#define RW_ENGINE_ENGINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "backend/backend.h"
+#include "base/arena.h"
+#include "formats/format.h"
+#include "model/rwkv7.h"
+#include "rwkv.h"
+#include "text/vocab.h"
+
+#define RW_DEFAULT_CHUNK 128
+#define RW_MAX_CHUNK 4096
+
+struct rwkv_model {
+    _Atomic size_t references;
+    struct rw_file *file;
+    struct rw_params params;
+    struct rw_arena arena;   /* vectors and copied matrices */
+    struct rw_arena scratch; /* activations */
+    struct rw_rwkv7 rwkv7;
+    rwkv_model_info info;
+    char *vocab_option;
+    struct rw_sequence *sequences; /* [chunk], in the scratch arena */
+    pthread_mutex_t lock;          /* around an evaluation */
+    pthread_mutex_t vocab_lock;    /* around the first look for a vocabulary */
+    struct rwkv_vocab *vocab;
+    bool vocab_sought;
+    rwkv_error vocab_error;
+};
+
+struct rwkv_session {
+    struct rwkv_model *model;
+    float *state;  /* backend memory, layout.total floats */
+    float *logits; /* [V] */
+    float *hidden; /* [C] */
+    bool has_logits;
+    bool busy; /* named in the evaluation under way */
+    uint64_t position;
+};
+
+/* Take over `file`, also on failure. */
+rwkv_status rw_model_new(struct rw_file *file, const rwkv_model_options *options,
+                         struct rwkv_model **out, rwkv_error *err);
+/* What rw_model_new would say of it. Takes over `file`. */
+rwkv_status rw_model_plan(struct rw_file *file, const rwkv_model_options *options,
+                          rwkv_model_info *info, rwkv_error *err);
+void rw_model_retain(struct rwkv_model *model);
+void rw_model_release(struct rwkv_model *model);
+const struct rwkv_vocab *rw_model_vocab(struct rwkv_model *model, rwkv_error *err);
+void rw_model_get_info(struct rwkv_model *model, rwkv_model_info *info);
+void rw_model_measure(struct rwkv_model *model, rwkv_limits *out);
+
+rwkv_status rw_session_new(struct rwkv_model *model, struct rwkv_session **out, rwkv_error *err);
+void rw_session_free(struct rwkv_session *session);
+void rw_session_reset(struct rwkv_session *session);
+void rw_session_copy(struct rwkv_session *to, const struct rwkv_session *from);
+/* Every id in [0, n_vocab), else RWKV_ERROR_TOKEN. */
+rwkv_status rw_check_tokens(const int32_t *tokens, size_t n_tokens, size_t n_vocab,
+                            rwkv_error *err);
+rwkv_status rw_segments_eval(const rwkv_segment *segments, size_t n, rwkv_error *err);
+
+/* state_file.c */
+size_t rw_state_size(const struct rwkv_session *session);
+void rw_state_write(const struct rwkv_session *session, void *to);
+rwkv_status rw_state_read(struct rwkv_session *session, const void *from, size_t size,
+                          const char *name, rwkv_error *err);
+rwkv_status rw_state_save(const struct rwkv_session *session, const char *path, rwkv_error *err);
+rwkv_status rw_state_load(struct rwkv_session *session, const char *path, rwkv_error *err);
+rwkv_status rw_state_save_tuned(const struct rwkv_session *session, const char *path,
+                                rwkv_error *err);
+
+/* generate.c */
+/* The ids of a text by the model's vocabulary; freed with rw_free. */
+rwkv_status rw_encode_prompt(struct rwkv_model *model, const char *text, size_t size,
+                             int32_t **tokens, size_t *n_tokens, rwkv_error *err);
+rwkv_status rw_generate(struct rwkv_session *session, const int32_t *tokens, size_t n_tokens,
+                        const rwkv_generate_options *options, rwkv_text_fn text, void *user,
+                        rwkv_generate_result *result, rwkv_error *err);
+
+/* convert.c, random_model.c */
+rwkv_status rw_convert(const char *in, const char *out, const rwkv_convert_options *options,
+                       rwkv_error *err);
+rwkv_status rw_random_model_write(const char *path, const rwkv_random_model *shape,
+                                  rwkv_error *err);
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening a model: identify, plan the memory, check it against what there is, bind. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cpu.h"
+#include "base/env.h"
+#include "base/pool.h"
+#include "base/status.h"
+#include "engine/engine.h"
+
+static rwkv_status check_options(const rwkv_model_options *o, unsigned *cpu, rwkv_error *err)
+{
+    int ok;
+    *cpu = rw_cpu_from_name(o->cpu, &ok);
+    if (!ok)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "cpu: wanted auto, ref, avx2 or avx512 as far as this machine has them "
+                       "(its best is %s), found '%s'",
+                       rw_cpu_name(rw_cpu_detect()), o->cpu);
+    if (o->threads < 0 || o->threads > RW_MAX_THREADS)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "threads: wanted 0 to %d, found %d",
+                       RW_MAX_THREADS, o->threads);
+    if (o->chunk > RW_MAX_CHUNK)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "chunk: wanted 1 to %d tokens, found %zu",
+                       RW_MAX_CHUNK, o->chunk);
+    return RWKV_OK;
+}
+
+/* --- what it takes ---------------------------------------------------------------------------- */
+
+static uint64_t weight_bytes(const struct rw_param *param)
+{
+    return rw_tensor_bytes(&param->tensor);
+}
+
+/* Bytes and operations of one token of decoding. */
+static void count_work(const struct rw_params *p, rwkv_model_info *info)
+{
+    uint64_t bytes = 0, products = 0;
+    for (size_t i = 0; i < p->n_params; i++) {
+        const struct rw_param *param = &p->params[i];
+        uint64_t n = rw_tensor_elements(&param->tensor);
+        info->n_params += n;
+        if (param->unused)
+            continue;
+        bool matrix = param->spec->kind == RW_KIND_MATRIX || param->spec->kind == RW_KIND_PAIR;
+        if (param->spec == &rw_rwkv7_specs[RW_SPEC_emb]) {
+            bytes += weight_bytes(param) / p->sizes.n_vocab; /* one row */
+        } else if (matrix) {
+            bytes += weight_bytes(param);
+            products += n;
+        } else {
+            bytes += n * sizeof(float);
+        }
+    }
+    uint64_t c = p->sizes.n_embd, layers = p->sizes.n_layer;
+    uint64_t state = layers * c * p->sizes.head_size;
+    info->token_bytes = bytes + 2 * state * sizeof(float);
+    info->token_flops = 2 * products + 9 * state;
+}
+
+/* The type that holds most of the matrices' elements. */
+static rwkv_dtype main_dtype(const struct rw_params *p)
+{
+    uint64_t elements[RWKV_DTYPE_COUNT] = {0};
+    size_t best = 0;
+    for (size_t i = 0; i < p->n_params; i++)
+        if (p->params[i].spec->kind == RW_KIND_MATRIX &&
+            p->params[i].spec != &rw_rwkv7_specs[RW_SPEC_emb])
+            elements[p->params[i].tensor.dtype] += rw_tensor_elements(&p->params[i].tensor);
+    for (size_t i = 0; i < RWKV_DTYPE_COUNT; i++)
+        if (elements[i] > elements[best])
+            best = i;
+    return (rwkv_dtype)best;
+}
+
+static size_t max_rank(const struct rw_params *p, enum rw_spec_id first)
+{
+    size_t rank = 0;
+    for (size_t l = 0; l < p->sizes.n_layer; l++)
+        rank = RW_MAX(rank, rw_params_rank(p, first, l));
+    return rank;
+}
+
+static size_t max_cols(const rwkv_model_info *info)
+{
+    size_t cols = RW_MAX(info->n_embd, info->n_ffn);
+    cols = RW_MAX(cols, RW_MAX(info->rank_w, info->rank_a));
+    return RW_MAX(cols, RW_MAX(info->rank_v, info->rank_g));
+}
+
+static void fill_info(struct rwkv_model *m)
+{
+    const struct rw_params *p = &m->params;
+    rwkv_model_info *info = &m->info;
+    info->version = 7;
+    info->n_layer = p->sizes.n_layer;
+    info->n_embd = p->sizes.n_embd;
+    info->n_vocab = p->sizes.n_vocab;
+    info->head_size = p->sizes.head_size;
+    info->n_head = p->sizes.n_embd / p->sizes.head_size;
+    info->n_ffn = p->sizes.n_ffn;
+    info->rank_w = max_rank(p, RW_SPEC_w1);
+    info->rank_a = max_rank(p, RW_SPEC_a1);
+    info->rank_v = max_rank(p, RW_SPEC_v1);
+    info->rank_g = max_rank(p, RW_SPEC_g1);
+    for (size_t i = 0; i < m->file->n_maps; i++)
+        info->file_bytes += m->file->maps[i].size;
+    info->dtype = main_dtype(p);
+    info->format = m->file->format->name;
+    info->state_bytes = rw_rwkv7_state_layout(&p->sizes).total * sizeof(float);
+    count_work(p, info);
+    rw_params_fingerprint(p, info->fingerprint);
+}
+
+static void take_scratch(struct rwkv_model *m, struct rw_arena *arena)
+{
+    rw_rwkv7_reserve(&m->rwkv7, arena, m->info.chunk);
+    m->sequences = rw_arena_take(arena, m->info.chunk, sizeof *m->sequences);
+}
+
+static void set_up(struct rwkv_model *m, size_t chunk)
+{
+    m->rwkv7.sizes = m->params.sizes;
+    m->rwkv7.layout = rw_rwkv7_state_layout(&m->params.sizes);
+    m->rwkv7.rank_w = m->info.rank_w;
+    m->rwkv7.rank_a = m->info.rank_a;
+    m->rwkv7.rank_v = m->info.rank_v;
+    m->rwkv7.rank_g = m->info.rank_g;
+    m->rwkv7.norm_eps = m->params.norm_eps;
+    m->rwkv7.no_ln0 = m->params.no_ln0;
+    m->info.chunk = chunk ? chunk : RW_DEFAULT_CHUNK;
+}
+
+/* Everything before memory is taken: open, identify, measure. */
+static rwkv_status prepare(struct rwkv_model *m, const rwkv_model_options *options, rwkv_error *err)
+{
+    unsigned cpu;
+    RW_TRY(check_options(options, &cpu, err));
+    RW_TRY(rw_params_open(&m->params, m->file, err));
+    fill_info(m);
+    set_up(m, options->chunk);
+    RW_TRY(rw_backend_cpu_new(&m->rwkv7.backend, (size_t)options->threads, cpu, err));
+    struct rw_arena weights = {0}, scratch = {0};
+    rw_weights_bind(&m->rwkv7.weights, &m->params, &weights);
+    take_scratch(m, &scratch);
+    m->info.private_bytes = weights.used;
+    m->info.scratch_bytes = scratch.used + m->rwkv7.backend->ops->scratch_bytes(
+                                               m->rwkv7.backend, m->info.chunk, max_cols(&m->info));
+    m->info.threads = (int)m->rwkv7.backend->threads;
+    m->info.cpu = m->rwkv7.backend->isa;
+    return RWKV_OK;
+}
+
+static rwkv_status check_memory(const struct rwkv_model *m, uint64_t limit, rwkv_error *err)
+{
+    uint64_t needed = m->info.private_bytes + m->info.state_bytes + m->info.scratch_bytes;
+    uint64_t available = limit ? limit : rw_env_memory_available();
+    if (available && needed > available)
+        return rw_fail(
+            err, RWKV_ERROR_MEMORY,
+            "%s: not enough memory: vectors %.1f MB + one state %.1f MB + scratch %.1f MB "
+            "= %.1f MB, %s %.1f MB (a smaller chunk needs less scratch)",
+            m->file->path, (double)m->info.private_bytes / 1e6, (double)m->info.state_bytes / 1e6,
+            (double)m->info.scratch_bytes / 1e6, (double)needed / 1e6,
+            limit ? "the limit is" : "available are", (double)available / 1e6);
+    return RWKV_OK;
+}
+
+static rwkv_status load(struct rwkv_model *m, rwkv_error *err)
+{
+    struct rw_arena measure = {0};
+    if (!rw_arena_init(&m->arena, m->info.private_bytes))
+        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %llu bytes of vectors",
+                       m->file->path, (unsigned long long)m->info.private_bytes);
+    rw_weights_bind(&m->rwkv7.weights, &m->params, &m->arena);
+    take_scratch(m, &measure);
+    if (!rw_arena_init(&m->scratch, measure.used))
+        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %zu bytes of scratch",
+                       m->file->path, measure.used);
+    take_scratch(m, &m->scratch);
+    return m->rwkv7.backend->ops->prepare(m->rwkv7.backend, m->info.chunk, max_cols(&m->info), err);
+}
+
+static rwkv_status new_model(struct rw_file *file, struct rwkv_model **out, rwkv_error *err)
+{
+    struct rwkv_model *m = rw_calloc(1, sizeof *m);
+    if (!m) {
+        rw_file_close(file);
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a model");
+    }
+    m->file = file;
+    atomic_init(&m->references, 1);
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_mutex_init(&m->vocab_lock, NULL);
+    *out = m;
+    return RWKV_OK;
+}
+
+rwkv_status rw_model_new(struct rw_file *file, const rwkv_model_options *options,
+                         struct rwkv_model **out, rwkv_error *err)
+{
+    struct rwkv_model *m;
+    rwkv_status status;
+    RW_TRY(new_model(file, &m, err));
+    if (options->vocab && !(m->vocab_option = rw_strdup(options->vocab)))
+        RW_GO(rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a model"));
+    RW_GO(prepare(m, options, err));
+    RW_GO(check_memory(m, options->memory_limit, err));
+    RW_GO(load(m, err));
+done:
+    if (status == RWKV_OK)
+        *out = m;
+    else
+        rw_model_release(m);
+    return status;
+}
+
+rwkv_status rw_model_plan(struct rw_file *file, const rwkv_model_options *options,
+                          rwkv_model_info *info, rwkv_error *err)
+{
+    struct rwkv_model *m;
+    RW_TRY(new_model(file, &m, err));
+    rwkv_status status = prepare(m, options, err);
+    if (status == RWKV_OK) {
+        *info = m->info;
+        info->format = m->file->format->name;
+    }
+    rw_model_release(m);
+    return status;
+}
+
+void rw_model_retain(struct rwkv_model *model)
+{
+    atomic_fetch_add(&model->references, 1);
+}
+
+void rw_model_release(struct rwkv_model *model)
+{
+    if (!model || atomic_fetch_sub(&model->references, 1) > 1)
+        return;
+    if (model->rwkv7.backend)
+        model->rwkv7.backend->ops->free(model->rwkv7.backend);
+    rw_vocab_release(model->vocab);
+    rw_free(model->vocab_option);
+    rw_params_close(&model->params);
+    rw_arena_fini(&model->arena);
+    rw_arena_fini(&model->scratch);
+    rw_file_close(model->file);
+    pthread_mutex_destroy(&model->lock);
+    pthread_mutex_destroy(&model->vocab_lock);
+    rw_free(model);
+}
+
+const struct rwkv_vocab *rw_model_vocab(struct rwkv_model *model, rwkv_error *err)
+{
+    pthread_mutex_lock(&model->vocab_lock);
+    if (!model->vocab_sought) {
+        model->vocab_sought = true;
+        rw_vocab_find(model->file, model->file->path, model->vocab_option, &model->vocab,
+                      model->info.vocab, sizeof model->info.vocab, &model->vocab_error);
+    }
+    pthread_mutex_unlock(&model->vocab_lock);
+    if (!model->vocab && err)
+        *err = model->vocab_error;
+    return model->vocab;
+}
+
+void rw_model_get_info(struct rwkv_model *model, rwkv_model_info *info)
+{
+    rw_model_vocab(model, NULL); /* so that info says where it came from */
+    *info = model->info;
+}
+
+void rw_model_measure(struct rwkv_model *model, rwkv_limits *out)
+{
+    pthread_mutex_lock(&model->lock);
+    model->rwkv7.backend->ops->measure(model->rwkv7.backend, out);
+    pthread_mutex_unlock(&model->lock);
+}
