@@ -19,12 +19,7 @@ suite()
     folder=$2
     shift 2
     echo "== $kind: building"
-    if [ "$kind" = tsan ]; then
-        # Only the tests of threads are needed; meson test builds those.
-        scripts/build.sh tsan build.ninja
-    else
-        scripts/build.sh "$kind"
-    fi
+    scripts/build.sh "$kind"
     echo "== $kind: testing"
     rm -f $folder/meson-logs/testlog.json
     find $folder -name '*.gcda' -delete
