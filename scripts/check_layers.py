@@ -13,8 +13,8 @@ LAYERS = {
     "base": 0,
     "tensor": 1,
     "formats": 2,
-    "text": 2,
     "kernels": 2,
+    "text": 3,  # vocabularies come in containers too
     "backend": 3,
     "model": 4,
     "engine": 5,
@@ -67,6 +67,8 @@ def check_file(path):
         if target in PUBLIC:
             continue
         beside = (project.ROOT / path).parent / target
+        if path.parts[0] != "src" and (project.ROOT / path.parts[0] / target).is_file():
+            continue
         if quote == "<":
             if (project.ROOT / "src" / target).is_file():
                 yield f"{path}: <{target}>: files of the project are included with quotes"
