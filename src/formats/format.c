@@ -182,7 +182,9 @@ static size_t find_name(struct naming by, const size_t *order, size_t n, const c
 
 size_t rw_file_find_index(const struct rw_file *file, const char *name)
 {
-    const struct rw_index *index = file->index;
+    const struct rw_index *index = file->index; /* NULL: a file that exists as a name only */
+    if (!index)
+        return SIZE_MAX;
     return find_name((struct naming){file, tensor_name}, index->order, index->n_tensors, name);
 }
 
@@ -195,6 +197,8 @@ const struct rw_tensor *rw_file_find(const struct rw_file *file, const char *nam
 const struct rw_meta *rw_file_meta(const struct rw_file *file, const char *key)
 {
     const struct rw_index *index = file->index;
+    if (!index)
+        return NULL;
     size_t i = find_name((struct naming){file, meta_key}, index->order + index->n_tensors,
                          index->n_meta, key);
     return i == SIZE_MAX ? NULL : &file->meta[i];
