@@ -24,6 +24,12 @@ char *rw_env_data_dir(void)
     return rw_str_take(&s);
 }
 
+const char *rw_env_temp_dir(void)
+{
+    const char *dir = getenv("TMPDIR");
+    return dir && dir[0] ? dir : "/tmp";
+}
+
 double rw_env_seconds(void)
 {
     struct timespec t;
