@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `rwkv forward`: the numbers behind the text, as tensors in a file, for checking. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "commands.h"
+#include "interrupt.h"
+#include "open_model.h"
+#include "options.h"
+#include "rwkv_file.h"
+#include "say.h"
+#include "text_in.h"
+
+#define STATE_TENSORS 3 /* a layer */
+#define NAME_SIZE 40
+
+struct forward {
+    struct rw_model_args model_args;
+    const char *tokens_arg, *out, *state_in, *state_out;
+    bool last;
+
+    rwkv_model *model;
+    rwkv_session *session;
+    rwkv_model_info info;
+    struct rw_tokens tokens;
+    float *logits, *hidden; /* [rows, V], [rows, C]; owned unless `last` */
+    size_t rows;
+};
+
+/* --- tokens ----------------------------------------------------------------------------------- */
+
+static rwkv_status tokens_from_tensor(const char *path, rwkv_file *file, struct rw_tokens *out,
+                                      rwkv_error *err)
+{
+    rwkv_tensor_info t;
+    size_t index = rwkv_file_find(file, "tokens");
+    if (index == SIZE_MAX)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: wanted a tensor 'tokens', found none", path);
+    rwkv_file_tensor(file, index, &t);
+    bool wide = t.dtype == RWKV_DTYPE_I64;
+    if (!wide && t.dtype != RWKV_DTYPE_I32)
+        return rw_fail(err, RWKV_ERROR_UNSUPPORTED, "%s: tokens: wanted type I32 or I64, found %s",
+                       path, rwkv_dtype_name(t.dtype));
+    char *raw = rw_alloc((size_t)t.n_bytes, 1);
+    if (!raw)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: tokens: no memory", path);
+    rwkv_file_read(file, index, raw);
+    rwkv_status status = RWKV_OK;
+    for (size_t i = 0; i < (size_t)t.n_elements && status == RWKV_OK; i++) {
+        int64_t id = 0;
+        int32_t narrow = 0;
+        memcpy(wide ? (void *)&id : (void *)&narrow, raw + i * (wide ? 8 : 4), wide ? 8 : 4);
+        id = wide ? id : narrow;
+        if (id < 0 || id > INT32_MAX)
+            status = rw_fail(err, RWKV_ERROR_TOKEN, "%s: tokens: %zu: wanted an id, found %lld",
+                             path, i, (long long)id);
+        else
+            status = rw_tokens_add(out, (int32_t)id, err);
+    }
+    rw_free(raw);
+    return status;
+}
+
+static rwkv_status read_tokens(struct forward *f, rwkv_error *err)
+{
+    const char *arg = f->tokens_arg;
+    rwkv_status status;
+    if (strspn(arg, "0123456789, ") == strlen(arg)) {
+        status = rw_parse_tokens("--tokens", arg, strlen(arg), &f->tokens, err);
+    } else if (rw_has_suffix(arg, ".safetensors")) {
+        rwkv_file *file;
+        RW_TRY(rwkv_file_open(arg, &file, err));
+        status = tokens_from_tensor(arg, file, &f->tokens, err);
+        rwkv_file_close(file);
+    } else {
+        struct rw_str text = {0};
+        status = rw_read_text(arg, &text, err);
+        if (status == RWKV_OK)
+            status = rw_parse_tokens(arg, text.data, text.size, &f->tokens, err);
+        rw_str_fini(&text);
+    }
+    if (status == RWKV_OK && f->tokens.count == 0)
+        status =
+            rw_fail(err, RWKV_ERROR_ARGUMENT, "--tokens: wanted at least one token id, found none");
+    return status;
+}
+
+/* --- evaluation ------------------------------------------------------------------------------- */
+
+/* Memory for the logits and hidden states of every token, refused when it could not be filled. */
+static rwkv_status take_rows(struct forward *f, rwkv_error *err)
+{
+    size_t per_row = (f->info.n_vocab + f->info.n_embd) * sizeof(float);
+    uint64_t available = rw_env_memory_available();
+    uint64_t limit = f->model_args.options.memory_limit;
+    if (limit && (!available || limit < available))
+        available = limit;
+    size_t bytes;
+    bool fits = rw_mul(f->rows, per_row, &bytes) && (!available || bytes <= available);
+    if (fits) {
+        f->logits = rw_alloc(f->rows * f->info.n_vocab, sizeof(float));
+        f->hidden = rw_alloc(f->rows * f->info.n_embd, sizeof(float));
+    }
+    if (!f->logits || !f->hidden)
+        return rw_fail(err, RWKV_ERROR_MEMORY,
+                       "the logits of %zu tokens need %s, more than is available: use --last",
+                       f->rows, rw_show_bytes((uint64_t)f->rows * per_row).text);
+    return RWKV_OK;
+}
+
+static rwkv_status evaluate(struct forward *f, rwkv_error *err)
+{
+    f->rows = f->last ? 1 : f->tokens.count;
+    if (!f->last) {
+        RW_TRY(take_rows(f, err));
+        return rwkv_session_eval_all(f->session, f->tokens.ids, f->tokens.count, f->logits,
+                                     f->hidden, err);
+    }
+    return rwkv_session_eval(f->session, f->tokens.ids, f->tokens.count, err);
+}
+
+/* --- output ----------------------------------------------------------------------------------- */
+
+static rwkv_write_tensor tensor(const char *name, const float *data, size_t n_dims, size_t d0,
+                                size_t d1, size_t d2)
+{
+    return (rwkv_write_tensor){name, RWKV_DTYPE_F32, n_dims, {d0, d1, d2}, data};
+}
+
+/* The three tensors of a layer's state; `names` has room for their names. */
+static rwkv_status add_layer(const struct forward *f, size_t layer, char (*names)[NAME_SIZE],
+                             rwkv_write_tensor *to, rwkv_error *err)
+{
+    static const char *const parts[STATE_TENSORS] = {"att_shift", "ffn_shift", "wkv"};
+    const rwkv_model_info *m = &f->info;
+    rwkv_layer_state s;
+    RW_TRY(rwkv_session_layer_state(f->session, layer, &s, err));
+    for (size_t i = 0; i < STATE_TENSORS; i++)
+        snprintf(names[i], NAME_SIZE, "state.%zu.%s", layer, parts[i]);
+    to[0] = tensor(names[0], s.att_shift, 1, m->n_embd, 0, 0);
+    to[1] = tensor(names[1], s.ffn_shift, 1, m->n_embd, 0, 0);
+    to[2] = tensor(names[2], s.wkv, 3, m->n_head, m->head_size, m->head_size);
+    return RWKV_OK;
+}
+
+static rwkv_status write_out(const struct forward *f, rwkv_error *err)
+{
+    size_t layers = f->info.n_layer;
+    rwkv_status status = RWKV_OK;
+    rwkv_write_tensor *list = rw_alloc(2 + STATE_TENSORS * layers, sizeof *list);
+    char(*names)[NAME_SIZE] = rw_alloc(STATE_TENSORS * layers, NAME_SIZE);
+    if (!list || !names) {
+        status = rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory", f->out);
+        goto done;
+    }
+    list[0] = tensor("logits", f->last ? rwkv_session_logits(f->session) : f->logits, 2, f->rows,
+                     f->info.n_vocab, 0);
+    list[1] = tensor("hidden", f->last ? rwkv_session_hidden(f->session) : f->hidden, 2, f->rows,
+                     f->info.n_embd, 0);
+    for (size_t l = 0; l < layers; l++)
+        RW_GO(add_layer(f, l, names + STATE_TENSORS * l, list + 2 + STATE_TENSORS * l, err));
+    status = rwkv_file_write(f->out, list, 2 + STATE_TENSORS * layers, err);
+done:
+    rw_free(names);
+    rw_free(list);
+    return status;
+}
+
+static rwkv_status forward(struct forward *f, rwkv_error *err)
+{
+    RW_TRY(read_tokens(f, err));
+    RW_TRY(rw_open_model(&f->model_args, false, NULL, &f->model, err));
+    rwkv_model_get_info(f->model, &f->info);
+    RW_TRY(rwkv_session_new(f->model, &f->session, err));
+    RW_TRY(rw_load_state(f->session, f->state_in, err));
+    RW_TRY(evaluate(f, err));
+    RW_TRY(write_out(f, err));
+    return rw_save_state(f->session, f->state_out, err);
+}
+
+static void forward_fini(struct forward *f)
+{
+    rw_free(f->logits);
+    rw_free(f->hidden);
+    rw_tokens_fini(&f->tokens);
+    rwkv_session_free(f->session);
+    rwkv_model_close(f->model);
+}
+
+int rw_cmd_forward(int argc, char **argv)
+{
+    struct forward f = {0};
+    const struct rw_option options[] = {RW_RUNNING_OPTIONS(&f.model_args),
+                                        {"tokens", 0, RW_OPTION_TEXT, &f.tokens_arg},
+                                        {"out", 'o', RW_OPTION_TEXT, &f.out},
+                                        {"last", 0, RW_OPTION_FLAG, &f.last},
+                                        {"state-in", 0, RW_OPTION_TEXT, &f.state_in},
+                                        {"state-out", 0, RW_OPTION_TEXT, &f.state_out},
+                                        {0}};
+    struct rw_operands operands = {.wanted = "MODEL", .min = 1, .max = 1};
+    rwkv_error err = {0};
+    int status = rw_options_read("forward", options, argc, argv, &operands);
+    if (status != RW_OPTIONS_READ)
+        return status;
+    if (!f.tokens_arg || !f.out) {
+        rw_fail(&err, RWKV_ERROR_ARGUMENT, "wanted %s", f.out ? "--tokens" : "--out FILE");
+        return rw_complain_usage("forward", &err);
+    }
+    f.model_args.path = operands.list[0];
+    status = forward(&f, &err) ? rw_complain(&err) : RW_EXIT_OK;
+    forward_fini(&f);
+    return status;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `rwkv run`: text in, text out. docs/cli/run.md is its contract. */
+#include <string.h>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "commands.h"
+#include "interrupt.h"
+#include "json_out.h"
+#include "open_model.h"
+#include "options.h"
+#include "progress.h"
+#include "sampling.h"
+#include "say.h"
+#include "text_in.h"
+
+struct run {
+    struct rw_model_args model_args;
+    struct rw_sampling sampling;
+    struct rw_stops stops;
+    struct rw_tokens stop_tokens;
+    size_t max_tokens; /* 0: only evaluate the prompt */
+    bool ignore_eos, json, verbose;
+    const char *state_in, *state_out, *file;
+
+    rwkv_model *model;
+    rwkv_session *session;
+    struct rw_str prompt;
+    struct rw_str text; /* what was generated, for --json; otherwise only its last byte */
+    struct rw_tokens tokens;
+    double load_seconds;
+    rwkv_generate_result result;
+};
+
+static rwkv_status read_prompt(struct run *run, const struct rw_operands *operands, rwkv_error *err)
+{
+    const char *operand = operands->count ? operands->list[0] : NULL;
+    if (run->file)
+        return rw_read_text(run->file, &run->prompt, err);
+    if (strcmp(operand, "-") == 0)
+        return rw_read_text("-", &run->prompt, err);
+    rw_str_adds(&run->prompt, operand);
+    return run->prompt.failed ? rw_fail(err, RWKV_ERROR_MEMORY, "no memory for the prompt")
+                              : RWKV_OK;
+}
+
+/* The prompt as tokens. A text without a beginning begins at token 0, where vocabularies have it as
+ * the mark between texts. */
+static rwkv_status encode_prompt(struct run *run, rwkv_error *err)
+{
+    const rwkv_vocab *vocab;
+    size_t size;
+    RW_TRY(rw_need_vocab(run->model, &vocab, err));
+    RW_TRY(rw_encode(vocab, run->prompt.data, run->prompt.size, &run->tokens, err));
+    if (run->tokens.count || rwkv_session_logits(run->session))
+        return RWKV_OK;
+    rwkv_vocab_token(vocab, 0, &size);
+    if (size > 0)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "the prompt is empty, and this vocabulary has no token that begins a text");
+    return rw_tokens_add(&run->tokens, 0, err);
+}
+
+static int on_text(void *user, const char *text, size_t size)
+{
+    struct run *run = user;
+    if (!run->json) {
+        rw_out(text, size);
+        rw_out_flush();
+        rw_str_reset(&run->text);
+        text += size ? size - 1 : 0;
+        size = size ? 1 : 0;
+    }
+    rw_str_add(&run->text, text, size);
+    return rw_out_failed() || run->text.failed;
+}
+
+/* With -n 0: read the prompt into the state, a few chunks at a time. */
+static rwkv_status evaluate_only(struct run *run, struct rw_progress *progress, rwkv_error *err)
+{
+    double start = rw_env_seconds();
+    size_t done = 0, step = 1024;
+    while (done < run->tokens.count && !rw_progress_step(progress, done, run->tokens.count)) {
+        size_t n = RW_MIN(step, run->tokens.count - done);
+        RW_TRY(rwkv_session_eval(run->session, run->tokens.ids + done, n, err));
+        done += n;
+    }
+    run->result.prompt_tokens = done;
+    run->result.prompt_seconds = rw_env_seconds() - start;
+    run->result.finish = done < run->tokens.count ? RWKV_FINISH_CALLER : RWKV_FINISH_LENGTH;
+    return RWKV_OK;
+}
+
+static rwkv_status generate(struct run *run, rwkv_error *err)
+{
+    struct rw_progress progress;
+    rw_progress_begin(&progress, "reading the prompt", RW_PROGRESS_TOKENS, !run->verbose);
+    rwkv_generate_options options = {
+        .max_tokens = run->max_tokens == SIZE_MAX ? 0 : run->max_tokens,
+        .sampler = rw_sampling_options(&run->sampling),
+        .stop = (const char *const *)run->stops.list,
+        .n_stop = run->stops.count,
+        .stop_tokens = run->stop_tokens.ids,
+        .n_stop_tokens = run->stop_tokens.count,
+        .ignore_eos = run->ignore_eos,
+        .cancel = &rw_interrupted,
+        .progress = rw_progress_step,
+        .progress_user = &progress,
+    };
+    rwkv_status status =
+        run->max_tokens == 0
+            ? evaluate_only(run, &progress, err)
+            : rwkv_generate_tokens(run->session, run->tokens.ids, run->tokens.count, &options,
+                                   on_text, run, &run->result, err);
+    rw_progress_end(&progress);
+    if (status == RWKV_ERROR_CANCELLED && rw_interrupted) {
+        run->result.finish = RWKV_FINISH_CALLER;
+        status = RWKV_OK;
+    }
+    if (rw_out_is_terminal() && !run->json && run->text.size &&
+        run->text.data[run->text.size - 1] != '\n')
+        rw_outs("\n");
+    return status;
+}
+
+static void note_rates(const struct run *run)
+{
+    const rwkv_generate_result *r = &run->result;
+    rw_note("prompt   %zu tokens in %s: %s tokens/s\n", r->prompt_tokens,
+            rw_show_seconds(r->prompt_seconds).text,
+            rw_show_rate((double)r->prompt_tokens, r->prompt_seconds).text);
+    rw_note("text     %zu tokens in %s: %s tokens/s; ended by: %s\n", r->generated_tokens,
+            rw_show_seconds(r->generate_seconds).text,
+            rw_show_rate((double)r->generated_tokens, r->generate_seconds).text, rw_finish_name(r));
+    rw_note("memory   %s resident at most\n", rw_show_bytes(rw_env_memory_peak()).text);
+}
+
+static rwkv_status print_json(const struct run *run, rwkv_error *err)
+{
+    const rwkv_generate_result *r = &run->result;
+    struct rw_json j = {0};
+    rwkv_model_info info;
+    rwkv_model_get_info(run->model, &info);
+    rw_json_open(&j, NULL, RW_JSON_OBJECT, RW_JSON_LINES);
+    rw_json_bytes(&j, "text", run->text.data ? run->text.data : "", run->text.size);
+    rw_json_text(&j, "finish", rw_finish_name(r));
+    rw_json_open(&j, "tokens", RW_JSON_OBJECT, RW_JSON_INLINE);
+    rw_json_u64(&j, "prompt", r->prompt_tokens);
+    rw_json_u64(&j, "generated", r->generated_tokens);
+    rw_json_close(&j);
+    rw_json_u64(&j, "seed", run->sampling.seed);
+    rw_json_open(&j, "seconds", RW_JSON_OBJECT, RW_JSON_INLINE);
+    rw_json_real(&j, "load", run->load_seconds);
+    rw_json_real(&j, "prompt", r->prompt_seconds);
+    rw_json_real(&j, "generate", r->generate_seconds);
+    rw_json_close(&j);
+    rw_json_open(&j, "tokens_per_second", RW_JSON_OBJECT, RW_JSON_INLINE);
+    rw_json_real(&j, "prompt", (double)r->prompt_tokens / r->prompt_seconds);
+    rw_json_real(&j, "generate", (double)r->generated_tokens / r->generate_seconds);
+    rw_json_close(&j);
+    rw_json_u64(&j, "peak_resident_bytes", rw_env_memory_peak());
+    rw_json_u64(&j, "position", rwkv_session_position(run->session));
+    rw_json_open(&j, "model", RW_JSON_OBJECT, RW_JSON_LINES);
+    rw_json_text(&j, "path", rw_model_name(run->model_args.path));
+    rw_json_plan(&j, &info);
+    rw_json_close(&j);
+    rw_json_close(&j);
+    return rw_json_print(&j, err);
+}
+
+static rwkv_status run_all(struct run *run, const struct rw_operands *operands, rwkv_error *err)
+{
+    RW_TRY(read_prompt(run, operands, err));
+    RW_TRY(rw_open_model(&run->model_args, run->verbose, &run->load_seconds, &run->model, err));
+    RW_TRY(rwkv_session_new(run->model, &run->session, err));
+    RW_TRY(rw_load_state(run->session, run->state_in, err));
+    RW_TRY(encode_prompt(run, err));
+    rwkv_sampler_options sampler = rw_sampling_options(&run->sampling);
+    if (run->verbose && !sampler.greedy)
+        rw_note("seed     %llu\n", (unsigned long long)run->sampling.seed);
+    RW_TRY(generate(run, err));
+    RW_TRY(rw_save_state(run->session, run->state_out, err));
+    if (run->json)
+        RW_TRY(print_json(run, err));
+    if (run->verbose)
+        note_rates(run);
+    return RWKV_OK;
+}
+
+static void run_fini(struct run *run)
+{
+    rwkv_session_free(run->session);
+    rwkv_model_close(run->model);
+    rw_sampling_fini(&run->sampling);
+    rw_stops_fini(&run->stops);
+    rw_tokens_fini(&run->stop_tokens);
+    rw_tokens_fini(&run->tokens);
+    rw_str_fini(&run->prompt);
+    rw_str_fini(&run->text);
+}
+
+/* -n N, or -n inf. */
+static rwkv_status parse_max_tokens(void *to, const char *value, rwkv_error *err)
+{
+    uint64_t n;
+    if (strcmp(value, "inf") == 0)
+        n = SIZE_MAX;
+    else if (!rw_parse_u64(value, &n) || n >= SIZE_MAX)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted a number of tokens or inf, found '%s'",
+                       value);
+    *(size_t *)to = (size_t)n;
+    return RWKV_OK;
+}
+
+int rw_cmd_run(int argc, char **argv)
+{
+    struct run run = {.sampling = rw_sampling_for_text(), .max_tokens = 256};
+    const struct rw_option options[] = {
+        RW_PATH_OPTION(&run.model_args),
+        RW_RUNNING_OPTIONS(&run.model_args),
+        RW_SAMPLING_OPTIONS(&run.sampling),
+        {"max-tokens", 'n', RW_OPTION_CALL, &run.max_tokens, .parse = parse_max_tokens},
+        {"stop", 0, RW_OPTION_CALL, &run.stops, .parse = rw_parse_stop},
+        {"stop-token", 0, RW_OPTION_CALL, &run.stop_tokens, .parse = rw_parse_token},
+        {"ignore-eos", 0, RW_OPTION_FLAG, &run.ignore_eos},
+        {"state-in", 0, RW_OPTION_TEXT, &run.state_in},
+        {"state-out", 0, RW_OPTION_TEXT, &run.state_out},
+        {"file", 'f', RW_OPTION_TEXT, &run.file},
+        {"json", 0, RW_OPTION_FLAG, &run.json},
+        {"verbose", 'v', RW_OPTION_FLAG, &run.verbose},
+        {0}};
+    struct rw_operands operands = {.wanted = "one PROMPT (in quotes), - or --file", .max = 1};
+    rwkv_error err = {0};
+    int status = rw_options_read("run", options, argc, argv, &operands);
+    if (status == RW_OPTIONS_READ && operands.count == (run.file != NULL)) {
+        rw_fail(&err, RWKV_ERROR_ARGUMENT, "wanted %s, found %s", operands.wanted,
+                run.file ? "both" : "nothing");
+        status = rw_complain_usage("run", &err);
+    }
+    if (status == RW_OPTIONS_READ) {
+        rw_interrupt_catch();
+        status = run_all(&run, &operands, &err) ? rw_complain(&err) : RW_EXIT_OK;
+    }
+    run_fini(&run);
+    return status;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rwkv: the table of commands. Everything else is in cmd_*.c and below the public headers. */
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/status.h"
+#include "commands.h"
+#include "interrupt.h"
+#include "options.h"
+#include "say.h"
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"bench", rw_cmd_bench},       {"chat", rw_cmd_chat},
+    {"convert", rw_cmd_convert},   {"detokenize", rw_cmd_detokenize},
+    {"forward", rw_cmd_forward},   {"help", rw_cmd_help},
+    {"info", rw_cmd_info},         {"run", rw_cmd_run},
+    {"tokenize", rw_cmd_tokenize}, {"version", rw_cmd_version},
+};
+
+int rw_cmd_version(int argc, char **argv)
+{
+    const struct rw_option options[] = {{0}};
+    struct rw_operands operands = {0};
+    int status = rw_options_read(NULL, options, argc, argv, &operands);
+    if (status != RW_OPTIONS_READ)
+        return status;
+    rw_outf("rwkv %s\n", rwkv_version());
+    return RW_EXIT_OK;
+}
+
+static int unknown_command(const char *typed)
+{
+    const char *names[RW_COUNT(commands) + 1] = {NULL};
+    for (size_t i = 0; i < RW_COUNT(commands); i++)
+        names[i] = commands[i].name;
+    const char *what = typed[0] == '-' ? "option" : "command";
+    const char *meant = typed[0] == '-' ? NULL : rw_suggest(typed, names);
+    rwkv_error err;
+    if (meant)
+        rw_fail(&err, RWKV_ERROR_ARGUMENT, "unknown command '%s': did you mean '%s'?", typed,
+                meant);
+    else
+        rw_fail(&err, RWKV_ERROR_ARGUMENT, "unknown %s '%s'", what, typed);
+    return rw_complain_usage(NULL, &err);
+}
+
+static int dispatch(int argc, char **argv)
+{
+    if (argc < 2) {
+        rw_help_page(NULL);
+        return RW_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return rw_help_page(NULL);
+    if (strcmp(argv[1], "--version") == 0)
+        return rw_cmd_version(1, argv + 1);
+    for (size_t i = 0; i < RW_COUNT(commands); i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    return unknown_command(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* say.c notices, and commands end tidily */
+    int status = rw_out_end(dispatch(argc, argv));
+    rw_interrupt_end();
+    return status;
+}

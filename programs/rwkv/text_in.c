@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "text_in.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "interrupt.h"
+
+#define TEXT_LIMIT ((size_t)1 << 30) /* a prompt larger than this is a mistake */
+
+void rw_tokens_fini(struct rw_tokens *tokens)
+{
+    rw_free(tokens->ids);
+    *tokens = (struct rw_tokens){0};
+}
+
+rwkv_status rw_tokens_add(struct rw_tokens *tokens, int32_t id, rwkv_error *err)
+{
+    if (!rw_grow((void **)&tokens->ids, tokens->count, &tokens->capacity, sizeof id))
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for %zu tokens", tokens->count + 1);
+    tokens->ids[tokens->count++] = id;
+    return RWKV_OK;
+}
+
+static rwkv_status read_stream(FILE *f, const char *name, struct rw_str *out, rwkv_error *err)
+{
+    char buffer[16384];
+    size_t n;
+    while ((n = fread(buffer, 1, sizeof buffer, f)) > 0) {
+        rw_str_add(out, buffer, n);
+        if (out->failed)
+            return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for more than %zu bytes", name,
+                           out->size);
+        if (out->size > TEXT_LIMIT)
+            return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: wanted at most %zu bytes, found more",
+                           name, TEXT_LIMIT);
+    }
+    if (rw_interrupted)
+        return rw_fail(err, RWKV_ERROR_CANCELLED, "%s: interrupted", name);
+    if (ferror(f))
+        return rw_fail(err, RWKV_ERROR_IO, "%s: cannot read: %s", name, strerror(errno));
+    rw_str_add(out, "", 0); /* never NULL */
+    return out->failed ? rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory", name) : RWKV_OK;
+}
+
+rwkv_status rw_read_text(const char *path, struct rw_str *out, rwkv_error *err)
+{
+    if (strcmp(path, "-") == 0)
+        return read_stream(stdin, "standard input", out, err);
+    FILE *f = fopen(path, "rbe");
+    if (!f)
+        return rw_fail(err, RWKV_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+    rwkv_status status = read_stream(f, path, out, err);
+    fclose(f);
+    return status;
+}
+
+static int is_separator(char c)
+{
+    return c && strchr(" \t\r\n,;[]", c) != NULL;
+}
+
+rwkv_status rw_parse_tokens(const char *name, const char *text, size_t size, struct rw_tokens *out,
+                            rwkv_error *err)
+{
+    for (size_t at = 0; at < size;) {
+        if (is_separator(text[at])) {
+            at++;
+            continue;
+        }
+        size_t end = at;
+        int64_t id = 0;
+        while (end < size && text[end] >= '0' && text[end] <= '9' && id <= INT32_MAX)
+            id = id * 10 + (text[end++] - '0');
+        if (end == at || id > INT32_MAX || (end < size && !is_separator(text[end]))) {
+            while (end < size && !is_separator(text[end]) && end - at < 40)
+                end++;
+            return rw_fail(err, RWKV_ERROR_TOKEN,
+                           "%s: byte %zu: wanted a token id from 0 to %d, found '%.*s'", name, at,
+                           INT32_MAX, (int)(end - at), text + at);
+        }
+        RW_TRY(rw_tokens_add(out, (int32_t)id, err));
+        at = end;
+    }
+    return RWKV_OK;
+}
+
+rwkv_status rw_encode(const rwkv_vocab *vocab, const char *text, size_t size, struct rw_tokens *out,
+                      rwkv_error *err)
+{
+    size_t n = 0, room;
+    if (size == 0)
+        return RWKV_OK;
+    if (!rw_add(out->count, size, &room))
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for the tokens of %zu bytes", size);
+    int32_t *ids = rw_realloc(out->ids, room, sizeof *ids);
+    if (!ids)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for the tokens of %zu bytes", size);
+    out->ids = ids;
+    out->capacity = room;
+    RW_TRY(rwkv_vocab_encode(vocab, text, size, ids + out->count, size, &n, err));
+    out->count += n;
+    return RWKV_OK;
+}
