@@ -9,8 +9,8 @@
 /* The user's data folder for rwkv, "$XDG_DATA_HOME/rwkv" or "$HOME/.local/share/rwkv", to be freed
  * with rw_free; NULL if neither variable is set. */
 char *rw_env_data_dir(void);
-const char *rw_env_temp_dir(void);        /* where short-lived files go: $TMPDIR, or "/tmp"; borrowed */
-double rw_env_seconds(void);            /* a monotonic clock */
+const char *rw_env_temp_dir(void); /* where short-lived files go: $TMPDIR, or "/tmp"; borrowed */
+double rw_env_seconds(void);       /* a monotonic clock */
 uint64_t rw_env_memory_available(void); /* bytes that can be had without swapping; the least of the
                                            system's and the control group's word; 0: unknown */
 uint64_t rw_env_memory_peak(void);      /* peak resident bytes of this process */
