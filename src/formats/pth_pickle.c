@@ -48,7 +48,7 @@ bool rw_pickle_is_string(struct rw_pickle_value v, const char *text)
     return v.kind == RW_PICKLE_STRING && v.n == strlen(text) && memcmp(v.s, text, v.n) == 0;
 }
 
-rwkv_status (rw_pickle_fail)(struct rw_pickle *p, rwkv_status code, const char *fmt, ...)
+rwkv_status(rw_pickle_fail)(struct rw_pickle *p, rwkv_status code, const char *fmt, ...)
 {
     char text[300];
     va_list args;
