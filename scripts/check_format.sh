@@ -9,8 +9,12 @@ if ! command -v clang-format >/dev/null; then
     echo "skipped: clang-format is not installed"
     exit 77
 fi
+files=$(find include src programs tests bench -name '*.[ch]' | sort)
+if clang-format --dry-run -Werror $files 2>/dev/null; then
+    exit 0
+fi
 bad=0
-for file in $(find include src programs tests bench -name '*.[ch]' | sort); do
+for file in $files; do
     if ! clang-format --dry-run -Werror "$file" 2>/dev/null; then
         if [ "${1:-}" = -i ]; then
             clang-format -i "$file"

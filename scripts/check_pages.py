@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check the pages of docs/cli against the program.
 
-    check_docs.py RWKV
+    check_pages.py RWKV
 
 Every command has a page, every page's options are known to its command and no command knows others,
 `rwkv COMMAND --help` prints the page, and rwkv.md names every command."""
