@@ -88,7 +88,7 @@ static void check_model(struct golden *g, const char *what, rwkv_model *model, r
 static void check_container(struct golden *g, const char *folder, const char *file,
                             rwkv_file *vectors)
 {
-    char path[4096], what[128];
+    char path[4096], what[600];
     rwkv_error err = {0};
     snprintf(path, sizeof path, "%s/%s", folder, file);
     for (const char *const *isa = golden_isas(); *isa; isa++) {

@@ -136,7 +136,7 @@ static void check_type(struct golden *g, const char *path, const char *what, con
     rwkv_session *s = NULL;
     rwkv_model_info info;
     rwkv_error err = {0};
-    char name[160];
+    char name[600];
     rwkv_model_options options = {.cpu = isa};
     snprintf(name, sizeof name, "%s %s", what, isa);
     if (rwkv_model_open(path, &options, &model, &err) != RWKV_OK ||
