@@ -17,6 +17,12 @@ def output(record):
     return (record.get("stdout", "") + record.get("stderr", "")).strip().split("\n")
 
 
+def reason(record):
+    """Why a test was skipped: its last line that says so."""
+    lines = [line for line in output(record) if "skip" in line or "absent" in line]
+    return (lines or output(record))[-1].removeprefix("skipped: ")
+
+
 def read_log(path):
     """The records of a log; a log that is not there is a failure of its own."""
     try:
@@ -37,7 +43,7 @@ def main(arguments):
                 counts["passed"] += 1
             elif record["result"] == "SKIP":
                 counts["skipped"] += 1
-                skipped.setdefault((name, output(record)[-1]), []).append(kind)
+                skipped.setdefault((name, reason(record)), []).append(kind)
             else:
                 counts["failed"] += 1
                 print(f"\nFAILED {name} ({kind}): {record['result'].lower()}, "

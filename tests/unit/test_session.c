@@ -91,12 +91,13 @@ static void packed(void **state)
             assert_null(rwkv_session_logits(segments[i].session));
     }
     rwkv_error err = {0};
+    rwkv_session *seventh = segments[7].session;
     segments[7].session = segments[3].session;
     assert_int_equal(rwkv_segments_eval(segments, SESSIONS, &err), RWKV_ERROR_ARGUMENT);
     assert_non_null(strstr(err.message, "twice"));
+    segments[7].session = seventh;
     for (size_t i = 0; i < SESSIONS; i++)
-        if (i != 7)
-            rwkv_session_free(segments[i].session);
+        rwkv_session_free(segments[i].session);
     rwkv_session_free(alone);
     rwkv_model_close(m);
 }
