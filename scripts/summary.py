@@ -49,8 +49,8 @@ def main(arguments):
                 print(f"\nFAILED {name} ({kind}): {record['result'].lower()}, "
                       f"exit status {record.get('returncode', '?')}")
                 print("\n".join("    " + line for line in output(record)[-TAIL:]))
-    for (name, reason), kinds in sorted(skipped.items()):
-        print(f"skipped {name} ({', '.join(kinds)}): {reason}")
+    for (name, why), kinds in sorted(skipped.items()):
+        print(f"skipped {name} ({', '.join(kinds)}): {why}")
     print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
     return 1 if counts["failed"] or not counts["passed"] else 0
 
