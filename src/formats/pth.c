@@ -21,6 +21,9 @@
  * this many bytes, since whoever copies it would need memory out of all proportion. */
 #define MAX_REPEATED ((size_t)16 << 20)
 
+/* A tensor of three opcodes becomes a description of some hundred bytes: enough for any model. */
+#define MAX_TENSORS (1U << 18)
+
 #define PICKLE_NAME "/data.pkl"
 
 /* --- names --- */
@@ -171,6 +174,9 @@ static rwkv_status find_state_dict(const struct rw_file *file, const struct rw_p
         return rw_fail(err, RWKV_ERROR_UNSUPPORTED,
                        "%s: %s: a state dict wanted, a dict with keys that are no strings found",
                        file->path, p->place);
+    if (dict->n_tensors > MAX_TENSORS)
+        return rw_fail(err, RWKV_ERROR_UNSUPPORTED, "%s: %s: at most %u tensors wanted, %u found",
+                       file->path, p->place, MAX_TENSORS, dict->n_tensors);
     *out = dict;
     return RWKV_OK;
 }

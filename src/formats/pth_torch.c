@@ -14,6 +14,8 @@
 #include "base/status.h"
 #include "formats/pth_int.h"
 
+#define MAX_KEY 256 /* bytes of a storage's key: numbers, and looked up for every tensor */
+
 enum rw_pickle_global {
     ORDERED_DICT,
     REBUILD_TENSOR,
@@ -209,6 +211,10 @@ rwkv_status rw_torch_persistent(struct rw_pickle *p, struct rw_pickle_value id)
         return rw_pickle_fail(p, RWKV_ERROR_FORMAT,
                               "a storage of 0 or more elements wanted, %" PRId64 " found",
                               p->items[id.at + 4].i);
+    if (p->items[id.at + 2].n > MAX_KEY)
+        return rw_pickle_fail(p, RWKV_ERROR_UNSUPPORTED,
+                              "a storage key of at most %d bytes wanted, %u found", MAX_KEY,
+                              p->items[id.at + 2].n);
     struct rw_pickle_value v = {.kind = RW_PICKLE_STORAGE, .at = id.at};
     void *storages = p->storages;
     RW_TRY(rw_pickle_room(p, &storages, p->n_storages, &p->storages_capacity, sizeof v));

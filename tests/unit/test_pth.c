@@ -369,6 +369,20 @@ static void test_dicts(void **state)
     }
 }
 
+static void test_too_many_tensors(void **state)
+{
+    struct rw_str pickle = {0};
+    rw_str_add(&pickle, BYTES("\x80\2" TEXT("\1", "w") "q\0" TENSOR "q\1"
+                                                       "00}"));
+    for (size_t i = 0; i <= (size_t)1 << 18; i++)
+        rw_str_add(&pickle, "h\0h\1s", 5);
+    rw_str_addc(&pickle, '.');
+    struct rw_str s = make_checkpoint(pickle.data, pickle.size, false);
+    expect_refusal(s.data, s.size, "data.pkl: at most 262144 tensors wanted, 262145 found");
+    rw_str_fini(&s);
+    rw_str_fini(&pickle);
+}
+
 static void test_prefixes(void **state)
 {
     static const struct {
@@ -571,15 +585,25 @@ static void test_vectors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_archives), cmocka_unit_test(test_comment),
-        cmocka_unit_test(test_every_prefix),  cmocka_unit_test(test_spoiled_end),
-        cmocka_unit_test(test_spoiled_end64), cmocka_unit_test(test_spoiled_directory),
-        cmocka_unit_test(test_spoiled_extra), cmocka_unit_test(test_spoiled_member),
-        cmocka_unit_test(test_members),       cmocka_unit_test(test_missing_members),
-        cmocka_unit_test(test_other_files),   cmocka_unit_test(test_tensor_bounds),
-        cmocka_unit_test(test_view),          cmocka_unit_test(test_dicts),
-        cmocka_unit_test(test_prefixes),      cmocka_unit_test(test_long_name),
-        cmocka_unit_test(test_legacy),        cmocka_unit_test(test_legacy_refusals),
+        cmocka_unit_test(test_good_archives),
+        cmocka_unit_test(test_comment),
+        cmocka_unit_test(test_every_prefix),
+        cmocka_unit_test(test_spoiled_end),
+        cmocka_unit_test(test_spoiled_end64),
+        cmocka_unit_test(test_spoiled_directory),
+        cmocka_unit_test(test_spoiled_extra),
+        cmocka_unit_test(test_spoiled_member),
+        cmocka_unit_test(test_members),
+        cmocka_unit_test(test_missing_members),
+        cmocka_unit_test(test_other_files),
+        cmocka_unit_test(test_tensor_bounds),
+        cmocka_unit_test(test_view),
+        cmocka_unit_test(test_dicts),
+        cmocka_unit_test(test_too_many_tensors),
+        cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_long_name),
+        cmocka_unit_test(test_legacy),
+        cmocka_unit_test(test_legacy_refusals),
         cmocka_unit_test(test_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -355,6 +355,11 @@ static void test_limits(void **state)
     add_times(&s, "0h\0h\1R", 6, 4);
     expect_limit(&s, "_codecs.encode: not bytes");
 
+    rw_str_add(&s, BYTES(P2 "(" TEXT("\7", "storage") "ctorch\nFloatStorage\nX\1\1\0\0"));
+    add_times(&s, "0", 1, 257);
+    rw_str_add(&s, BYTES(CPU "K\4tQ."));
+    expect_limit(&s, "a storage key of at most 256 bytes wanted, 257 found");
+
     rw_str_adds(&s, P2);
     rw_str_addc(&s, 'X');
     make_u32(&s, RW_PICKLE_MAX_SIZE - 7);
