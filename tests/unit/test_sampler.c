@@ -244,12 +244,12 @@ static void test_distributions(void **state)
     (void)state;
     for (size_t i = 0; i < RW_COUNT(sizes); i++) {
         fill_normal(z, sizes[i], 2.5f, i);
-        check_settings(z, sizes[i], 1500);
+        check_settings(z, sizes[i], 600);
     }
     fill_normal(z, 300, 0.01f, 9); /* nearly uniform */
-    check_settings(z, 300, 1500);
+    check_settings(z, 300, 600);
     fill_normal(z, 300, 40, 10); /* most weights are nearly or exactly 0 */
-    check_settings(z, 300, 1500);
+    check_settings(z, 300, 600);
 }
 
 /* Ties: with the cutoff of top-p (all stay) and of top-k (those of lower id stay). */
@@ -260,10 +260,10 @@ static void test_ties(void **state)
     (void)state;
     for (size_t i = 0; i < RW_COUNT(z); i++)
         z[i] = (float)(i * 7 % 10 / 2);
-    check_settings(z, RW_COUNT(z), 1500);
+    check_settings(z, RW_COUNT(z), 600);
     for (size_t i = 0; i < RW_COUNT(z); i++)
         z[i] = i % 3 ? 0.0f : -0.0f;
-    check_settings(z, RW_COUNT(z), 1500);
+    check_settings(z, RW_COUNT(z), 600);
 
     const rwkv_sampler_options half = {.top_p = 0.5f};
     work_out(&half, z, RW_COUNT(z));
@@ -291,6 +291,33 @@ static void test_full_vocabulary(void **state)
         assert_true(z[rwkv_sampler_sample(s, z)] > sorted_z[50]);
     rwkv_sampler_free(s);
     test_free(z);
+}
+
+/* The exponential inside, seen from outside: min-p cuts at a weight, and a high temperature
+ * afterwards makes what was kept likely. It must be right to 4e-7 over its whole range, and 0 below
+ * −87. */
+static void test_exponential(void **state)
+{
+    (void)state;
+    for (int i = 0; i <= 1000; i++) {
+        float z[] = {0, -0.0869f * (float)i};
+        for (int side = -1; side <= 1; side += 2) {
+            double bound = exp((double)z[1]) * (1 + side * 4e-7);
+            rwkv_sampler_options o = {.min_p = (float)fmin(bound, 1), .temperature = 1e6f};
+            rwkv_sampler *s = make(&o, 2);
+            int drawn = 0;
+            for (int j = 0; j < 40; j++)
+                drawn |= rwkv_sampler_sample(s, z);
+            if (drawn != (side < 0 || bound > 1))
+                fail_msg("e^%g is not within 4e-7 of %g", (double)z[1], exp((double)z[1]));
+            rwkv_sampler_free(s);
+        }
+    }
+    const rwkv_sampler_options flat = {.min_p = FLT_MIN, .temperature = 1e6f};
+    rwkv_sampler *s = make(&flat, 2);
+    for (int j = 0; j < 40; j++)
+        assert_int_equal(rwkv_sampler_sample(s, (float[2]){0, -87.5f}), 0);
+    rwkv_sampler_free(s);
 }
 
 /* --- greedy, penalties, bias --- */
@@ -557,6 +584,7 @@ int main(void)
         cmocka_unit_test(test_distributions),
         cmocka_unit_test(test_ties),
         cmocka_unit_test(test_full_vocabulary),
+        cmocka_unit_test(test_exponential),
         cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_penalties),
         cmocka_unit_test(test_default_decay_without_vocabulary),

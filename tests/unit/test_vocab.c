@@ -203,6 +203,32 @@ static void test_longest_match(void **state)
     rwkv_vocab_free(v);
 }
 
+/* More children than are searched one by one, and tokens that differ late, not in order. */
+static void test_wide_and_deep(void **state)
+{
+    struct rw_str text = {0};
+
+    (void)state;
+    for (int i = 0; i < 200; i += 3)
+        rw_str_printf(&text, "%d b'x\\x%02x' 2\n", i + 1000, 255 - i);
+    rw_str_adds(&text, "1 'abcdefgh1' 9\n2 'abcdefgh0' 9\n3 'abcdefghi' 9\n4 'abcdefgh' 8\n"
+                       "5 'abcdefgh10' 10\n6 'abcdefgh00z' 11\n7 '0' 1\n8 '1' 1\n");
+    struct rwkv_vocab *v = from_text(text.data);
+    for (int i = 0; i < 200; i++) {
+        const char pair[3] = {'x', (char)(255 - i), 0};
+        size_t n;
+        rwkv_status status = rwkv_vocab_encode(v, pair, 2, NULL, 0, &n, NULL);
+        assert_int_equal(status, i % 3 ? RWKV_ERROR_TOKEN : RWKV_OK);
+        if (i % 3 == 0)
+            expect_encoding(v, pair, (int32_t[]){i + 1000}, 1);
+    }
+    expect_encoding(v, "abcdefgh1abcdefgh0abcdefghiabcdefgh", (int32_t[]){1, 2, 3, 4}, 4);
+    expect_encoding(v, "abcdefgh10abcdefgh00zabcdefgh00", (int32_t[]){5, 6, 2, 7}, 4);
+    expect_encoding(v, "abcdefgh11", (int32_t[]){1, 8}, 2);
+    rwkv_vocab_free(v);
+    rw_str_fini(&text);
+}
+
 static void test_decode(void **state)
 {
     (void)state;
@@ -727,19 +753,13 @@ static void test_open(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_literals),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_longest_match),
-        cmocka_unit_test(test_decode),
-        cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_against_plain_search),
-        cmocka_unit_test(test_references),
-        cmocka_unit_test(test_arguments),
-        cmocka_unit_test(test_gguf_escapes),
-        cmocka_unit_test(test_gguf_reading),
-        cmocka_unit_test(test_gguf_round_trip),
-        cmocka_unit_test(test_gguf_refusals),
+        cmocka_unit_test(test_literals),        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_limits),          cmocka_unit_test(test_longest_match),
+        cmocka_unit_test(test_wide_and_deep),   cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_bytes),           cmocka_unit_test(test_against_plain_search),
+        cmocka_unit_test(test_references),      cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_gguf_escapes),    cmocka_unit_test(test_gguf_reading),
+        cmocka_unit_test(test_gguf_round_trip), cmocka_unit_test(test_gguf_refusals),
     };
     const struct CMUnitTest finding[] = {
         cmocka_unit_test(test_open),
