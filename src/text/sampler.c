@@ -234,12 +234,12 @@ static float load(struct rwkv_sampler *s, const float *logits)
     return max_of(s->z, s->n);
 }
 
-/* e^x for x ≤ 0, and 0 below −87. Plain arithmetic, so that draws are the same on every machine, and
- * without a branch, so that the loop around it runs on vectors: x = n·log 2 + r, and the series of e^r
- * to r⁷ (|r| ≤ 0.35). The relative error is below 2⁻²². */
+/* e^x for x ≤ 0, and 0 below −87. Plain arithmetic, so that draws are the same on every machine,
+ * and without a branch, so that the loop around it runs on vectors: x = n·log 2 + r, and the
+ * series of e^r to r⁷ (|r| ≤ 0.35). The relative error is below 2⁻²². */
 static inline float exp_of(float x)
 {
-    const float round = 12582912.0f; /* 1.5·2²³: adding it leaves an integer in the low bits */
+    const float round = 12582912.0f;  /* 1.5·2²³: adding it leaves an integer in the low bits */
     const int32_t limit = 0x42ae0000; /* the bits of 87 */
     int32_t size = (int32_t)(rw_f32_to_bits(x) & 0x7fffffff); /* |x|, compared as an integer */
     int32_t within = -(int32_t)(size <= limit);
