@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cpu.h"
+
 static void print_line(const char *verdict, const char *what, const char *fmt, va_list args)
 {
     printf("%-4s  %-42s ", verdict, what);
@@ -128,19 +130,14 @@ double golden_rms(const float *a, const float *b, size_t n)
 const char *const *golden_isas(void)
 {
     static const char *const all[] = {"avx512", "avx2", "ref", NULL};
-    static const char *const two[] = {"avx2", "ref", NULL};
-    static const char *const one[] = {"ref", NULL};
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-        return all;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("f16c"))
-        return two;
-#endif
-    (void)all, (void)two;
-    return one;
+    const char *const *isas = all;
+    int ok = 0;
+    for (; *isas; isas++) {
+        rw_cpu_from_name(*isas, &ok);
+        if (ok)
+            break;
+    }
+    return isas;
 }
 
 static void run_folder(struct golden *g, const char *folder)
