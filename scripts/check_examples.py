@@ -58,8 +58,7 @@ def run_example(command, folder, environment):
     """None if all is well, else what went wrong."""
     words = command.split()
     if words[:2] == ["rwkv", "convert"]:  # refuses to overwrite, and rightly so
-        made = [word for word in words[2:] if word.startswith("model.")][-1]
-        (folder / made).unlink(missing_ok=True)
+        (folder / words[3]).unlink(missing_ok=True)
     before = set(folder.iterdir())
     try:
         done = subprocess.run(["sh", "-c", command], cwd=folder, env=environment,
