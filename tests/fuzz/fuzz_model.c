@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a model: opened, described, bound, and two tokens evaluated with every instruction set
- * this machine has. What the formats accept must never lead a kernel out of bounds. */
+/* Any bytes as a model: opened, described, bound, and two tokens evaluated with every instruction
+ * set this machine has. What the formats accept must never lead a kernel out of bounds. */
 #include <stdint.h>
 #include <string.h>
 
