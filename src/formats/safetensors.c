@@ -18,6 +18,7 @@
 
 #define MAX_HEADER ((size_t)100000000) /* bytes, as in the reference reader */
 #define MAX_ENTRY ((size_t)65536)      /* bytes of JSON that describe one tensor */
+#define MAX_METADATA ((size_t)65536)   /* members of __metadata__ */
 
 /* --- one tensor --- */
 
@@ -141,6 +142,9 @@ static rwkv_status read_metadata(struct rw_file *file, const char *path, struct 
             return RWKV_OK;
         if (!keep)
             continue;
+        if (file->n_meta == MAX_METADATA)
+            return rw_fail(err, RWKV_ERROR_UNSUPPORTED, "%s: __metadata__: more than %zu members",
+                           path, MAX_METADATA);
         RW_TRY(rw_safetensors_keep_string(file, value, &meta, err));
         RW_TRY(rw_file_add_meta(file, json_string_value(key), json_string_length(key), meta, err));
     }

@@ -145,6 +145,7 @@ static void test_refuses_json(void **state)
         {"{\"__metadata__\":{},\"__metadata__\":{}}", "__metadata__: occurs twice"},
         {"{\"__metadata__\":{\"a\":1}}", "__metadata__: \"a\": wanted a string"},
         {"{\"__metadata__\":{\"a\":\"x\" \"y\"}}", "not JSON"},
+        {"{\"__metadata__\":{} \"b\":1}", "not JSON"},
         {"{\"__metadata__\":[]}", "__metadata__: not JSON at byte 0: wanted '{'"},
         {"{\"__metadata__\":{\"a\":\"\",\"a\":\"\"}}", "metadata \"a\": occurs twice"},
         {"{\"a\":[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}", "nested too deeply"},
@@ -199,6 +200,19 @@ static void test_refuses_long_entry(void **state)
     rw_str_adds(&header, "]}}");
     struct opened o = open_header(header.data, 4);
     assert_true(failed_with(&o.err, NAME ": ", RWKV_ERROR_FORMAT, "at most 65536 bytes of JSON"));
+    close_opened(&o);
+    rw_str_fini(&header);
+}
+
+static void test_limits_metadata(void **state)
+{
+    struct rw_str header = {0};
+    rw_str_adds(&header, "{\"__metadata__\":{");
+    for (unsigned i = 0; i <= 65536; i++)
+        rw_str_printf(&header, "%s\"%x\":\"\"", i ? "," : "", i);
+    rw_str_adds(&header, "}}");
+    struct opened o = open_header(header.data, 0);
+    assert_true(failed_with(&o.err, NAME ": ", RWKV_ERROR_UNSUPPORTED, "more than 65536 members"));
     close_opened(&o);
     rw_str_fini(&header);
 }
@@ -457,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_allows_nesting),
         cmocka_unit_test(test_refuses_lengths),
         cmocka_unit_test(test_refuses_long_entry),
+        cmocka_unit_test(test_limits_metadata),
         cmocka_unit_test(test_reads_shards),
         cmocka_unit_test(test_refuses_shards),
         cmocka_unit_test(test_limits_shards),
