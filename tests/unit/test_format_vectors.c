@@ -121,6 +121,10 @@ static void check_file(const char *path, const char *folder)
         fail_msg("%s: written again: %s", path, err.message);
     assert_same_tensors(file, again);
     assert_int_equal(file->n_meta, again->n_meta);
+    if (strcmp(file->format->name, "gguf") == 0) { /* what llama.cpp wrote, byte for byte */
+        assert_int_equal(file->maps[0].size, again->maps[0].size);
+        assert_memory_equal(file->maps[0].data, again->maps[0].data, again->maps[0].size);
+    }
     rw_file_close(again);
     rw_file_close(file);
 }
