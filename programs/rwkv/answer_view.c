@@ -64,9 +64,9 @@ void rw_view_text(struct rw_view *view, const char *text, size_t size)
                 rw_str_addc(&view->held, c);
             continue;
         }
-        rw_out(view->held.data, view->held.size);
+        rw_out_generated(view->held.data, view->held.size);
         rw_str_reset(&view->held);
-        rw_out(&c, 1);
+        rw_out_generated(&c, 1);
         view->begun = true;
         if (view->thinking)
             track(view, c);

@@ -23,7 +23,8 @@ void rw_bench_print(const struct rw_bench *b)
     const rwkv_model_info *m = &b->info;
     rw_describe_model(m, model, sizeof model);
     rw_outf("%s: %s\n", rw_model_name(b->model_args.path), model);
-    rw_outf("%d threads, %s, %zu tokens a chunk\n\n", m->threads, m->cpu, m->chunk);
+    rw_outf("%d thread%s, %s, %zu tokens a chunk\n\n", m->threads, m->threads == 1 ? "" : "s",
+            m->cpu, m->chunk);
     rw_outf("%-14s %10s %13s %13s %12s %12s\n", "work", "tokens/s", "bytes/token", "flops/token",
             "of read", "of f32");
     for (size_t i = 0; i < b->n_rows; i++) {

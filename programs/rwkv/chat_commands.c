@@ -107,9 +107,9 @@ static rwkv_status do_system(struct rw_chat *chat, const char *rest, rwkv_error 
 static rwkv_status do_think(struct rw_chat *chat, const char *rest, rwkv_error *err)
 {
     const struct rw_option think[] = {
-        {"/think", 0, RW_OPTION_CHOICE, &chat->think, .choices = rw_think_modes}, {0}};
+        {"think", 0, RW_OPTION_CHOICE, &chat->think, .choices = rw_think_modes}, {0}};
     if (rest[0])
-        RW_TRY(rw_option_set(think, "/think", rest, err));
+        RW_TRY(rw_option_set(think, "think", rest, err));
     rw_note("(think: %s)\n", rw_think_modes[chat->think]);
     return RWKV_OK;
 }
@@ -210,8 +210,10 @@ static rwkv_status fail_unknown(const char *typed, rwkv_error *err)
     for (size_t i = 0; i < RW_COUNT(commands); i++)
         names[i] = commands[i].name;
     const char *meant = rw_suggest(typed, names);
-    return rw_fail(err, RWKV_ERROR_ARGUMENT, "unknown command '%s'%s%s%s; /help lists them", typed,
-                   meant ? ": did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+    if (meant)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "unknown command '%s': did you mean '%s'?", typed,
+                       meant);
+    return rw_fail(err, RWKV_ERROR_ARGUMENT, "unknown command '%s' (/help lists them)", typed);
 }
 
 void rw_chat_command(struct rw_chat *chat, const char *line)

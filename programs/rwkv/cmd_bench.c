@@ -191,6 +191,8 @@ static rwkv_status measure(struct rw_bench *b, rwkv_error *err)
 static rwkv_status bench(struct rw_bench *b, rwkv_error *err)
 {
     RW_TRY(open_model(b, err));
+    if (b->n_rows == 0) /* only --make and --keep */
+        return RWKV_OK;
     RW_TRY(prepare(b, err));
     RW_TRY(first_token(b, err));
     RW_TRY(warm_up(b, err));

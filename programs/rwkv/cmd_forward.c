@@ -68,7 +68,7 @@ static rwkv_status read_tokens(struct forward *f, rwkv_error *err)
 {
     const char *arg = f->tokens_arg;
     rwkv_status status;
-    if (strspn(arg, "0123456789, ") == strlen(arg)) {
+    if (strspn(arg, "0123456789,- ") == strlen(arg)) {
         status = rw_parse_tokens("--tokens", arg, strlen(arg), &f->tokens, err);
     } else if (rw_has_suffix(arg, ".safetensors")) {
         rwkv_file *file;

@@ -66,8 +66,9 @@ static void print_types(const struct census *census)
     for (int t = 0; t < RWKV_DTYPE_COUNT; t++) {
         if (!census->tensors[t])
             continue;
-        rw_outf("%-14s%zu tensors %s, %s\n", first ? "types" : "", census->tensors[t],
-                rwkv_dtype_name((rwkv_dtype)t), rw_show_bytes(census->bytes[t]).text);
+        rw_outf("%-14s%zu tensor%s %s, %s\n", first ? "types" : "", census->tensors[t],
+                census->tensors[t] == 1 ? "" : "s", rwkv_dtype_name((rwkv_dtype)t),
+                rw_show_bytes(census->bytes[t]).text);
         first = false;
     }
 }
@@ -112,7 +113,8 @@ static void print_model(const struct info *args, const rwkv_model_info *m, rwkv_
     rw_outf("%-14s%s (%llu)\n", "parameters", rw_show_count((double)m->n_params).text,
             (unsigned long long)m->n_params);
     rw_outf("%-14s%zu\n", "layers", m->n_layer);
-    rw_outf("%-14s%zu: %zu heads of %zu\n", "channels", m->n_embd, m->n_head, m->head_size);
+    rw_outf("%-14s%zu: %zu head%s of %zu\n", "channels", m->n_embd, m->n_head,
+            m->n_head == 1 ? "" : "s", m->head_size);
     rw_outf("%-14s%zu\n", "channel mix", m->n_ffn);
     rw_outf("%-14sw %zu, a %zu, v %zu, g %zu\n", "ranks", m->rank_w, m->rank_a, m->rank_v,
             m->rank_g);
@@ -132,8 +134,10 @@ static void print_model(const struct info *args, const rwkv_model_info *m, rwkv_
     rw_outf("  read        %s of weights\n", rw_show_bytes(m->token_bytes).text);
     rw_outf("  operations  %s\n", rw_show_count((double)m->token_flops).text);
     rw_outs("\nwhere it would run\n");
-    rw_outf("  processor   all %zu layers: %d threads, %s instructions (this machine's best: %s)\n",
-            m->n_layer, thread_count(args, m), cpu_name(m), rw_cpu_name(rw_cpu_detect()));
+    int threads = thread_count(args, m);
+    rw_outf(
+        "  processor   all %zu layers: %d thread%s, %s instructions (this machine's best: %s)\n",
+        m->n_layer, threads, threads == 1 ? "" : "s", cpu_name(m), rw_cpu_name(rw_cpu_detect()));
     if (file)
         print_metadata(file);
 }

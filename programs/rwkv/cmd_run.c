@@ -61,11 +61,22 @@ static rwkv_status encode_prompt(struct run *run, rwkv_error *err)
     return rw_tokens_add(&run->tokens, 0, err);
 }
 
+static rwkv_status check_stop_tokens(const struct run *run, rwkv_error *err)
+{
+    rwkv_model_info info;
+    rwkv_model_get_info(run->model, &info);
+    for (size_t i = 0; i < run->stop_tokens.count; i++)
+        if ((size_t)run->stop_tokens.ids[i] >= info.n_vocab)
+            return rw_fail(err, RWKV_ERROR_TOKEN, "--stop-token: wanted an id below %zu, found %d",
+                           info.n_vocab, (int)run->stop_tokens.ids[i]);
+    return RWKV_OK;
+}
+
 static int on_text(void *user, const char *text, size_t size)
 {
     struct run *run = user;
     if (!run->json) {
-        rw_out(text, size);
+        rw_out_generated(text, size);
         rw_out_flush();
         rw_str_reset(&run->text);
         text += size ? size - 1 : 0;
@@ -173,6 +184,7 @@ static rwkv_status run_all(struct run *run, const struct rw_operands *operands, 
     RW_TRY(read_prompt(run, operands, err));
     RW_TRY(rw_open_model(&run->model_args, run->verbose, &run->load_seconds, &run->model, err));
     RW_TRY(rwkv_session_new(run->model, &run->session, err));
+    RW_TRY(check_stop_tokens(run, err));
     RW_TRY(rw_load_state(run->session, run->state_in, err));
     RW_TRY(encode_prompt(run, err));
     rwkv_sampler_options sampler = rw_sampling_options(&run->sampling);

@@ -32,16 +32,18 @@ int rw_cmd_version(int argc, char **argv)
     return RW_EXIT_OK;
 }
 
-static int unknown_command(const char *typed)
+static int unknown(const char *typed)
 {
+    static const char *const options[] = {"--help", "--version", NULL};
     const char *names[RW_COUNT(commands) + 1] = {NULL};
     for (size_t i = 0; i < RW_COUNT(commands); i++)
         names[i] = commands[i].name;
-    const char *what = typed[0] == '-' ? "option" : "command";
-    const char *meant = typed[0] == '-' ? NULL : rw_suggest(typed, names);
+    bool option = typed[0] == '-';
+    const char *what = option ? "option" : "command";
+    const char *meant = rw_suggest(typed, option ? options : names);
     rwkv_error err;
     if (meant)
-        rw_fail(&err, RWKV_ERROR_ARGUMENT, "unknown command '%s': did you mean '%s'?", typed,
+        rw_fail(&err, RWKV_ERROR_ARGUMENT, "unknown %s '%s': did you mean '%s'?", what, typed,
                 meant);
     else
         rw_fail(&err, RWKV_ERROR_ARGUMENT, "unknown %s '%s'", what, typed);
@@ -61,7 +63,7 @@ static int dispatch(int argc, char **argv)
     for (size_t i = 0; i < RW_COUNT(commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
-    return unknown_command(argv[1]);
+    return unknown(argv[1]);
 }
 
 int main(int argc, char **argv)

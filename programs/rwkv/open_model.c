@@ -75,9 +75,9 @@ rwkv_status rw_save_state(const rwkv_session *session, const char *path, rwkv_er
 
 void rw_describe_model(const rwkv_model_info *info, char *to, size_t size)
 {
-    snprintf(to, size, "RWKV-%d, %zu layers of %zu channels, %s parameters, mostly %s",
-             info->version, info->n_layer, info->n_embd, rw_show_count((double)info->n_params).text,
-             rwkv_dtype_name(info->dtype));
+    snprintf(to, size, "RWKV-%d, %zu layer%s of %zu channels, %s parameters, mostly %s",
+             info->version, info->n_layer, info->n_layer == 1 ? "" : "s", info->n_embd,
+             rw_show_count((double)info->n_params).text, rwkv_dtype_name(info->dtype));
 }
 
 void rw_note_plan(const char *path, const rwkv_model_info *info)

@@ -164,7 +164,7 @@ static size_t edits(const char *a, const char *b)
 const char *rw_suggest(const char *typed, const char *const *names)
 {
     const char *best = NULL;
-    size_t best_edits = strlen(typed) / 3 + 2; /* more would be guessing */
+    size_t best_edits = strlen(typed) / 3 + 1; /* so many would be guessing */
     for (; *names; names++) {
         size_t n = strlen(typed) >= 2 && rw_has_prefix(*names, typed) ? 0 : edits(typed, *names);
         if (n < best_edits && n < strlen(*names)) {
@@ -175,7 +175,8 @@ const char *rw_suggest(const char *typed, const char *const *names)
     return best;
 }
 
-static rwkv_status fail_unknown(const struct rw_option *options, const char *typed, rwkv_error *err)
+static rwkv_status fail_unknown(const struct rw_option *options, const char *typed,
+                                const char *dashes, rwkv_error *err)
 {
     const char *names[128] = {"help"};
     size_t n = 1;
@@ -183,9 +184,9 @@ static rwkv_status fail_unknown(const struct rw_option *options, const char *typ
         names[n++] = options->name;
     const char *meant = rw_suggest(typed, names);
     if (meant)
-        return rw_fail(err, RWKV_ERROR_ARGUMENT, "unknown option '--%s': did you mean '--%s'?",
-                       typed, meant);
-    return rw_fail(err, RWKV_ERROR_ARGUMENT, "unknown option '--%s'", typed);
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "unknown option '%s%s': did you mean '%s%s'?",
+                       dashes, typed, dashes, meant);
+    return rw_fail(err, RWKV_ERROR_ARGUMENT, "unknown option '%s%s'", dashes, typed);
 }
 
 /* --- the command line ------------------------------------------------------------------------- */
@@ -247,7 +248,7 @@ static rwkv_status read_long(struct line *line, const char *arg, rwkv_error *err
         size_t shown = RW_MIN(n, sizeof typed - 1);
         memcpy(typed, name, shown);
         typed[shown] = 0;
-        return fail_unknown(line->options, typed, err);
+        return fail_unknown(line->options, typed, "--", err);
     }
     if (equals && o->kind == RW_OPTION_FLAG)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "option '--%s' takes no value", o->name);
@@ -295,8 +296,10 @@ static rwkv_status check_operands(const struct rw_operands *o, rwkv_error *err)
     if (o->max == 0)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted only options, found '%s'", o->list[0]);
     if (o->count < o->min)
-        return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted %s, found %s", o->wanted,
-                       o->count == 0 ? "nothing" : o->list[o->count - 1]);
+        return o->count == 0
+                   ? rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted %s, found nothing", o->wanted)
+                   : rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted %s, found only '%s'", o->wanted,
+                             o->list[0]);
     return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted only %s, found one more: '%s'", o->wanted,
                    o->list[o->max]);
 }
@@ -319,7 +322,7 @@ rwkv_status rw_option_set(const struct rw_option *options, const char *name, con
 {
     const struct rw_option *o = find_long(options, name, strlen(name));
     if (!o || o == &help_option)
-        return fail_unknown(options, name, err);
+        return fail_unknown(options, name, "", err);
     if (!value && o->kind != RW_OPTION_FLAG)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "'%s' needs a value", name);
     rwkv_status status = parse_value(o, value, err);

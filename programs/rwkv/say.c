@@ -31,6 +31,19 @@ void rw_outs(const char *text)
     rw_out(text, strlen(text));
 }
 
+void rw_out_generated(const char *text, size_t n)
+{
+    if (!rw_out_is_terminal()) {
+        rw_out(text, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if ((c >= 0x20 && c != 0x7f) || c == '\n' || c == '\t')
+            rw_out(&text[i], 1);
+    }
+}
+
 void rw_out_safe(const char *text)
 {
     size_t n = strlen(text), len;
@@ -98,9 +111,9 @@ int rw_complain(const rwkv_error *err)
 int rw_complain_usage(const char *command, const rwkv_error *err)
 {
     if (command)
-        fprintf(stderr, "rwkv: %s: %s; see 'rwkv %s --help'\n", command, err->message, command);
+        fprintf(stderr, "rwkv: %s: %s (see 'rwkv %s --help')\n", command, err->message, command);
     else
-        fprintf(stderr, "rwkv: %s; see 'rwkv --help'\n", err->message);
+        fprintf(stderr, "rwkv: %s (see 'rwkv --help')\n", err->message);
     return RW_EXIT_USAGE;
 }
 

@@ -21,6 +21,9 @@ enum { RW_EXIT_OK = 0, RW_EXIT_FAILURE = 1, RW_EXIT_USAGE = 2 };
 
 void rw_out(const void *bytes, size_t n);
 void rw_outs(const char *text);
+/* What a model generated: as it is, but on a terminal without control characters (other than
+ * newlines and tabs), which could make it do things. */
+void rw_out_generated(const char *text, size_t n);
 /* Text from a file: control characters and invalid UTF-8 become '?'. */
 void rw_out_safe(const char *text);
 void rw_outf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -37,7 +40,7 @@ int rw_out_end(int status);
 /* "rwkv: MESSAGE", one line; returns RW_EXIT_FAILURE. */
 int rw_complain(const rwkv_error *err);
 
-/* "rwkv: COMMAND: MESSAGE; see 'rwkv COMMAND --help'"; COMMAND may be NULL. Returns RW_EXIT_USAGE.
+/* "rwkv: COMMAND: MESSAGE (see 'rwkv COMMAND --help')"; COMMAND may be NULL. Returns RW_EXIT_USAGE.
  */
 int rw_complain_usage(const char *command, const rwkv_error *err);
 

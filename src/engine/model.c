@@ -225,6 +225,8 @@ rwkv_status rw_model_plan(struct rw_file *file, const rwkv_model_options *option
     RW_TRY(new_model(file, &m, err));
     rwkv_status status = prepare(m, options, err);
     if (status == RWKV_OK) {
+        rw_vocab_find(file, file->path, options->vocab, &m->vocab, m->info.vocab,
+                      sizeof m->info.vocab, NULL);
         *info = m->info;
         info->format = m->file->format->name;
     }
