@@ -31,6 +31,7 @@ def compile_alone(compiler, options, path):
 
 
 def main(cc, cxx):
+    project.need_tool(cxx)
     problems = []
     public = project.sources(".h", folders=("include",))
     for path in public:

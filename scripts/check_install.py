@@ -59,6 +59,7 @@ def build_examples(folder, root, lib, cc, cxx):
 
 
 def main(build, prefix, libdir, cc, cxx, model):
+    project.need_tool(cxx)
     with tempfile.TemporaryDirectory(prefix="rwkv-install-") as name:
         folder = pathlib.Path(name)
         root = folder / "root"

@@ -5,7 +5,12 @@
 #     scripts/install.sh PREFIX [DESTDIR]
 set -eu
 cd "$(dirname "$0")/.."
-meson configure build --prefix "$1"
-DESTDIR=${2:-} meson install -C build --quiet
-[ -n "${2:-}" ] || [ "$(id -u)" -ne 0 ] || ldconfig
-echo "installed to ${2:-}$1"
+prefix=$1
+export DESTDIR="${2:-}"
+
+meson configure build --prefix "$prefix"
+scripts/build.sh release
+meson install -C build --no-rebuild --quiet
+# A system-wide library is known to programs only after this.
+[ -n "$DESTDIR" ] || [ "$(id -u)" -ne 0 ] || ldconfig
+echo "installed to $DESTDIR$prefix"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the checking scripts share: where the sources are, and how a check reports."""
 import pathlib
+import shutil
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -19,6 +20,13 @@ def sources(*suffixes, folders=FOLDERS):
 
 def read(path):
     return (ROOT / path).read_text(encoding="utf-8")
+
+
+def need_tool(name):
+    """Skip the check (exit status 77) where a program it needs is not installed."""
+    if not shutil.which(name):
+        print(f"skipped: {name} is not installed")
+        sys.exit(77)
 
 
 def report(problems, what):

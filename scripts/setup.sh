@@ -52,7 +52,7 @@ as_root()
         echo "(the password of root is needed to install packages)"
         su -c "$1"
     else
-        echo "run this as root: $1" >&2
+        echo "root is needed to install them: run apt-get install $packages" >&2
         return 1
     fi
 }
@@ -73,7 +73,7 @@ if ! as_root "exec 2>&1; export DEBIAN_FRONTEND=noninteractive
     apt-get -qq update && apt-get -qq -y --no-install-recommends install $packages" >"$log"; then
     cat "$log" >&2
     rm -f "$log"
-    echo "setup: could not install: $packages" >&2
+    echo "setup: these could not be installed: $packages" >&2
     exit 1
 fi
 rm -f "$log"
