@@ -23,4 +23,10 @@ void rw_kernels_init(struct rw_kernels *kernels, unsigned cpu)
 {
     memset(kernels, 0, sizeof *kernels);
     rw_kernels_ref(kernels);
+#ifdef __x86_64__
+    if (cpu & RW_CPU_AVX2)
+        rw_kernels_avx2(kernels);
+    if (cpu & RW_CPU_AVX512)
+        rw_kernels_avx512(kernels);
+#endif
 }

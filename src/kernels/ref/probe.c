@@ -11,10 +11,15 @@ static RW_PROBE_READ_FN(probe_read_ref)
 {
     const uint8_t *bytes = p;
     uint64_t sum[8] = {0}, words[8];
-    for (size_t i = 0; i + sizeof words <= n; i += sizeof words) {
+    size_t i = 0;
+    for (; i + sizeof words <= n; i += sizeof words) {
         memcpy(words, bytes + i, sizeof words);
         for (size_t j = 0; j < 8; j++)
             sum[j] += words[j];
+    }
+    for (; i + sizeof *words <= n; i += sizeof *words) {
+        memcpy(words, bytes + i, sizeof *words);
+        sum[0] += words[0];
     }
     return sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
 }

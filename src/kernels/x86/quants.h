@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Chunks of 256 elements of the block types, taken apart with 128- and 256-bit integer instructions
+ * (AVX2): codes as signed bytes in the order of the elements, scales and minima as floats. The
+ * value of an element is code · scale (+ min), rounded once, which is what rw_to_f32 makes of it:
+ * the layouts stand there.
+ */
+#ifndef RW_KERNELS_X86_QUANTS_H
+#define RW_KERNELS_X86_QUANTS_H
+
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/vec/base.h"
+
+#define CHUNK 256
+#define GROUPS 8 /* of 32 elements in a chunk */
+
+/* `scale` and `min` are one for each 16 elements in Q2_K, Q3_K and Q6_K, one for each 32 in others.
+ */
+struct chunk {
+    float scale[16];
+    float min[16];
+    int8_t code[CHUNK];
+};
+
+VEC __m128i load16(const uint8_t *p)
+{
+    return _mm_loadu_si128((const __m128i *)p);
+}
+
+VEC __m256i load32(const uint8_t *p)
+{
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+
+VEC uint16_t bits16(const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+VEC uint32_t bits32(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+VEC float half_at(const uint8_t *p)
+{
+    return _cvtsh_ss(bits16(p));
+}
+
+/* Eight bytes as floats. */
+VEC __m256 floats8(uint64_t bytes)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)bytes)));
+}
+
+/* --- scales
+ * --------------------------------------------------------------------------------------- */
+
+/* The halves at the start of `groups` blocks, `size` bytes each. */
+VEC void scales_small(float to[16], const uint8_t *p, size_t size, size_t groups)
+{
+    if (groups < GROUPS) {
+        for (size_t g = 0; g < groups; g++)
+            to[g] = half_at(p + g * size);
+        return;
+    }
+    __m128i h = _mm_set_epi16((short)bits16(p + 7 * size), (short)bits16(p + 6 * size),
+                              (short)bits16(p + 5 * size), (short)bits16(p + 4 * size),
+                              (short)bits16(p + 3 * size), (short)bits16(p + 2 * size),
+                              (short)bits16(p + size), (short)bits16(p));
+    _mm256_storeu_ps(to, _mm256_cvtph_ps(h));
+}
+
+/* Four bits of scale and four of minimum for each 16 elements. */
+VEC void scales_q2_k(struct chunk *c, const uint8_t *b)
+{
+    __m128i s = load16(b), low = _mm_set1_epi8(15);
+    __m128i scale = _mm_and_si128(s, low), min = _mm_and_si128(_mm_srli_epi16(s, 4), low);
+    __m256 d = _mm256_set1_ps(half_at(b + 80)), d_min = _mm256_set1_ps(-half_at(b + 82));
+    for (int i = 0; i < 2; i++) {
+        __m256 sf = floats8((uint64_t)_mm_cvtsi128_si64(scale));
+        __m256 mf = floats8((uint64_t)_mm_cvtsi128_si64(min));
+        _mm256_storeu_ps(c->scale + 8 * i, _mm256_mul_ps(d, sf));
+        _mm256_storeu_ps(c->min + 8 * i, _mm256_mul_ps(d_min, mf));
+        scale = _mm_srli_si128(scale, 8);
+        min = _mm_srli_si128(min, 8);
+    }
+}
+
+/* Six bits for each 16 elements, less 32: the low four of two scales in a byte, the high two of
+ * four. */
+VEC void scales_q3_k(struct chunk *c, const uint8_t *b)
+{
+    uint64_t low, high = bits32(b + 104);
+    memcpy(&low, b + 96, sizeof low);
+    __m256 d = _mm256_set1_ps(half_at(b + 108)), bias = _mm256_set1_ps(32);
+    uint64_t pairs = high | high >> 2 << 32; /* shifted by 2 in the upper four bytes */
+    uint64_t first = (low & 0x0f0f0f0f0f0f0f0f) | (pairs & 0x0303030303030303) << 4;
+    uint64_t second = (low >> 4 & 0x0f0f0f0f0f0f0f0f) | (pairs >> 4 & 0x0303030303030303) << 4;
+    _mm256_storeu_ps(c->scale, _mm256_mul_ps(d, _mm256_sub_ps(floats8(first), bias)));
+    _mm256_storeu_ps(c->scale + 8, _mm256_mul_ps(d, _mm256_sub_ps(floats8(second), bias)));
+}
+
+/* Six bits of scale and of minimum for each 32 elements of Q4_K and Q5_K, in 12 bytes. */
+VEC void scales_q45_k(struct chunk *c, const uint8_t *b)
+{
+    uint64_t s = bits32(b + 4), m = bits32(b + 8), both = bits32(b + 12);
+    uint64_t scale = (s & 0x3f3f3f3f) | ((both & 0x0f0f0f0f) | (s >> 2 & 0x30303030)) << 32;
+    uint64_t min = (m & 0x3f3f3f3f) | ((both >> 4 & 0x0f0f0f0f) | (m >> 2 & 0x30303030)) << 32;
+    __m256 d = _mm256_set1_ps(half_at(b)), d_min = _mm256_set1_ps(-half_at(b + 2));
+    _mm256_storeu_ps(c->scale, _mm256_mul_ps(d, floats8(scale)));
+    _mm256_storeu_ps(c->min, _mm256_mul_ps(d_min, floats8(min)));
+}
+
+VEC void scales_q6_k(struct chunk *c, const uint8_t *b)
+{
+    __m256 d = _mm256_set1_ps(half_at(b + 208));
+    for (int i = 0; i < 2; i++) {
+        __m128i s = _mm_loadl_epi64((const __m128i *)(b + 192 + 8 * i));
+        _mm256_storeu_ps(c->scale + 8 * i,
+                         _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(s))));
+    }
+}
+
+/* Six bits for each 32 elements, less 32: nibbles in four bytes, the high two in a word. */
+VEC void scales_iq4_xs(struct chunk *c, const uint8_t *b)
+{
+    const __m256i shift4 = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
+    const __m256i shift2 = _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14);
+    __m256i low = _mm256_srlv_epi32(_mm256_set1_epi32((int)bits32(b + 4)), shift4);
+    __m256i high = _mm256_srlv_epi32(_mm256_set1_epi32(bits16(b + 2)), shift2);
+    low = _mm256_and_si256(low, _mm256_set1_epi32(15));
+    high = _mm256_slli_epi32(_mm256_and_si256(high, _mm256_set1_epi32(3)), 4);
+    __m256i s = _mm256_sub_epi32(_mm256_or_si256(low, high), _mm256_set1_epi32(32));
+    _mm256_storeu_ps(c->scale, _mm256_mul_ps(_mm256_set1_ps(half_at(b)), _mm256_cvtepi32_ps(s)));
+}
+
+/* --- codes
+ * ---------------------------------------------------------------------------------------- */
+
+/* The values of the codes of IQ4_NL and IQ4_XS. */
+VEC __m128i iq4_values(void)
+{
+    return _mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
+}
+
+VEC void store32(int8_t *to, __m256i v)
+{
+    _mm256_storeu_si256((__m256i *)to, v);
+}
+
+/* 16 bytes to 32 nibbles: the low ones first. */
+VEC __m256i nibbles(const uint8_t *qs)
+{
+    __m128i q = load16(qs);
+    __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(q), _mm_srli_epi16(q, 4), 1);
+    return _mm256_and_si256(both, _mm256_set1_epi8(15));
+}
+
+/* 16 in each byte whose bit is set. */
+VEC __m256i fifth_bits(uint32_t bits)
+{
+    const __m256i byte = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2,
+                                          2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
+    const __m256i bit = _mm256_set1_epi64x((long long)0x8040201008040201);
+    __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), byte);
+    __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
+    return _mm256_and_si256(set, _mm256_set1_epi8(16));
+}
+
+VEC void codes_q4(struct chunk *c, const uint8_t *qs, size_t size, size_t groups, int bias)
+{
+    for (size_t g = 0; g < groups; g++) {
+        __m256i q = nibbles(qs + g * size);
+        store32(c->code + 32 * g, _mm256_sub_epi8(q, _mm256_set1_epi8((char)bias)));
+    }
+}
+
+/* The fifth bits lie in the four bytes before the others. */
+VEC void codes_q5(struct chunk *c, const uint8_t *qs, size_t size, size_t groups, int bias)
+{
+    for (size_t g = 0; g < groups; g++, qs += size) {
+        __m256i q = _mm256_or_si256(nibbles(qs), fifth_bits(bits32(qs - 4)));
+        store32(c->code + 32 * g, _mm256_sub_epi8(q, _mm256_set1_epi8((char)bias)));
+    }
+}
+
+VEC void codes_iq4(struct chunk *c, const uint8_t *qs, size_t size, size_t groups)
+{
+    const __m256i values = _mm256_broadcastsi128_si256(iq4_values());
+    for (size_t g = 0; g < groups; g++)
+        store32(c->code + 32 * g, _mm256_shuffle_epi8(values, nibbles(qs + g * size)));
+}
+
+/* Two bits of each byte, four times over, for each 32 bytes. */
+VEC void codes_q2_k(struct chunk *c, const uint8_t *qs)
+{
+    const __m256i three = _mm256_set1_epi8(3);
+    for (int half = 0; half < 2; half++) {
+        __m256i q = load32(qs + 32 * half);
+        int8_t *to = c->code + 128 * half;
+        store32(to, _mm256_and_si256(q, three));
+        store32(to + 32, _mm256_and_si256(_mm256_srli_epi16(q, 2), three));
+        store32(to + 64, _mm256_and_si256(_mm256_srli_epi16(q, 4), three));
+        store32(to + 96, _mm256_and_si256(_mm256_srli_epi16(q, 6), three));
+    }
+}
+
+/* As Q2_K, less 4 where the group's bit is not set. */
+VEC void codes_q3_k(struct chunk *c, const uint8_t *b)
+{
+    __m256i high = load32(b);
+    codes_q2_k(c, b + 32);
+    for (int g = 0; g < GROUPS; g++) {
+        __m256i bit = _mm256_set1_epi8((char)(1 << g));
+        __m256i clear = _mm256_cmpeq_epi8(_mm256_and_si256(high, bit), _mm256_setzero_si256());
+        __m256i below = _mm256_and_si256(clear, _mm256_set1_epi8(4));
+        __m256i q = _mm256_loadu_si256((const __m256i *)(c->code + 32 * g));
+        store32(c->code + 32 * g, _mm256_sub_epi8(q, below));
+    }
+}
+
+/* Low nibbles of 32 bytes, then their high nibbles. */
+VEC void codes_q4_k(struct chunk *c, const uint8_t *qs)
+{
+    const __m256i low = _mm256_set1_epi8(15);
+    for (int i = 0; i < 4; i++) {
+        __m256i q = load32(qs + 32 * i);
+        store32(c->code + 64 * i, _mm256_and_si256(q, low));
+        store32(c->code + 64 * i + 32, _mm256_and_si256(_mm256_srli_epi16(q, 4), low));
+    }
+}
+
+VEC void codes_q5_k(struct chunk *c, const uint8_t *b)
+{
+    __m256i high = load32(b + 16);
+    codes_q4_k(c, b + 48);
+    for (int g = 0; g < GROUPS; g++) {
+        __m256i bit = _mm256_set1_epi8((char)(1 << g));
+        __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(high, bit), bit);
+        __m256i q = _mm256_loadu_si256((const __m256i *)(c->code + 32 * g));
+        store32(c->code + 32 * g, _mm256_or_si256(q, _mm256_and_si256(set, _mm256_set1_epi8(16))));
+    }
+}
+
+/* Each half: 64 bytes of nibbles, low ones first, and 32 bytes with the two bits above them. */
+VEC void codes_q6_k(struct chunk *c, const uint8_t *b)
+{
+    const __m256i low = _mm256_set1_epi8(15), two = _mm256_set1_epi8(0x30);
+    const __m256i bias = _mm256_set1_epi8(32);
+    for (int half = 0; half < 2; half++) {
+        __m256i q0 = load32(b + 64 * half), q1 = load32(b + 64 * half + 32);
+        __m256i high = load32(b + 128 + 32 * half), h[4], l[4];
+        h[0] = _mm256_slli_epi16(high, 4);
+        h[1] = _mm256_slli_epi16(high, 2);
+        h[2] = high;
+        h[3] = _mm256_srli_epi16(high, 2);
+        l[0] = q0;
+        l[1] = q1;
+        l[2] = _mm256_srli_epi16(q0, 4);
+        l[3] = _mm256_srli_epi16(q1, 4);
+        for (int i = 0; i < 4; i++) {
+            __m256i q = _mm256_or_si256(_mm256_and_si256(l[i], low), _mm256_and_si256(h[i], two));
+            store32(c->code + 128 * half + 32 * i, _mm256_sub_epi8(q, bias));
+        }
+    }
+}
+
+/* --- by type
+ * -------------------------------------------------------------------------------------- */
+
+/* Scales and minima of the first `groups` groups of 32 elements at p. Types of 256 elements a block
+ * always have GROUPS. `type` is a constant where this is called. */
+VEC void chunk_scales(rwkv_dtype type, struct chunk *c, const uint8_t *p, size_t groups)
+{
+    switch (type) {
+    case RWKV_DTYPE_Q4_0:
+    case RWKV_DTYPE_IQ4_NL:
+        scales_small(c->scale, p, 18, groups);
+        break;
+    case RWKV_DTYPE_Q4_1:
+        scales_small(c->scale, p, 20, groups);
+        scales_small(c->min, p + 2, 20, groups);
+        break;
+    case RWKV_DTYPE_Q5_0:
+        scales_small(c->scale, p, 22, groups);
+        break;
+    case RWKV_DTYPE_Q5_1:
+        scales_small(c->scale, p, 24, groups);
+        scales_small(c->min, p + 2, 24, groups);
+        break;
+    case RWKV_DTYPE_Q8_0:
+        scales_small(c->scale, p, 34, groups);
+        break;
+    case RWKV_DTYPE_Q2_K:
+        scales_q2_k(c, p);
+        break;
+    case RWKV_DTYPE_Q3_K:
+        scales_q3_k(c, p);
+        break;
+    case RWKV_DTYPE_Q4_K:
+    case RWKV_DTYPE_Q5_K:
+        scales_q45_k(c, p);
+        break;
+    case RWKV_DTYPE_Q6_K:
+        scales_q6_k(c, p);
+        break;
+    case RWKV_DTYPE_IQ4_XS:
+        scales_iq4_xs(c, p);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Their codes; those of Q8_0 stay where they are. */
+VEC void chunk_codes(rwkv_dtype type, struct chunk *c, const uint8_t *p, size_t groups)
+{
+    switch (type) {
+    case RWKV_DTYPE_Q4_0:
+        codes_q4(c, p + 2, 18, groups, 8);
+        break;
+    case RWKV_DTYPE_Q4_1:
+        codes_q4(c, p + 4, 20, groups, 0);
+        break;
+    case RWKV_DTYPE_Q5_0:
+        codes_q5(c, p + 6, 22, groups, 16);
+        break;
+    case RWKV_DTYPE_Q5_1:
+        codes_q5(c, p + 8, 24, groups, 0);
+        break;
+    case RWKV_DTYPE_Q2_K:
+        codes_q2_k(c, p + 16);
+        break;
+    case RWKV_DTYPE_Q3_K:
+        codes_q3_k(c, p);
+        break;
+    case RWKV_DTYPE_Q4_K:
+        codes_q4_k(c, p + 16);
+        break;
+    case RWKV_DTYPE_Q5_K:
+        codes_q5_k(c, p);
+        break;
+    case RWKV_DTYPE_Q6_K:
+        codes_q6_k(c, p);
+        break;
+    case RWKV_DTYPE_IQ4_NL:
+        codes_iq4(c, p + 2, 18, groups);
+        break;
+    case RWKV_DTYPE_IQ4_XS:
+        codes_iq4(c, p + 8, 16, groups);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Bytes of a whole chunk. */
+VEC size_t chunk_size(rwkv_dtype type)
+{
+    switch (type) {
+    case RWKV_DTYPE_Q4_0:
+    case RWKV_DTYPE_IQ4_NL:
+        return 18 * GROUPS;
+    case RWKV_DTYPE_Q4_1:
+        return 20 * GROUPS;
+    case RWKV_DTYPE_Q5_0:
+        return 22 * GROUPS;
+    case RWKV_DTYPE_Q5_1:
+        return 24 * GROUPS;
+    case RWKV_DTYPE_Q8_0:
+        return 34 * GROUPS;
+    case RWKV_DTYPE_Q2_K:
+        return 84;
+    case RWKV_DTYPE_Q3_K:
+        return 110;
+    case RWKV_DTYPE_Q4_K:
+        return 144;
+    case RWKV_DTYPE_Q5_K:
+        return 176;
+    case RWKV_DTYPE_Q6_K:
+        return 210;
+    default:
+        return 136; /* IQ4_XS */
+    }
+}
+
+/* Elements a scale is for. */
+VEC size_t chunk_scale_step(rwkv_dtype type)
+{
+    return type == RWKV_DTYPE_Q2_K || type == RWKV_DTYPE_Q3_K || type == RWKV_DTYPE_Q6_K ? 16 : 32;
+}
+
+VEC int chunk_has_min(rwkv_dtype type)
+{
+    return type == RWKV_DTYPE_Q4_1 || type == RWKV_DTYPE_Q5_1 || type == RWKV_DTYPE_Q2_K ||
+           type == RWKV_DTYPE_Q4_K || type == RWKV_DTYPE_Q5_K;
+}
+
+#endif

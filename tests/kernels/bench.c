@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Timing against the machine's own limits. Machines are shared and their speed drifts, so each
+ * repetition measures the limit and the kernel one right after the other, and the share quoted is
+ * the median of their ratios.
+ */
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/env.h"
+#include "base/pool.h"
+#include "harness.h"
+
+#define REPEATS 15
+#define READ_BYTES ((size_t)256 << 20)
+#define FMA_ROUNDS ((size_t)200000)
+#define SLICE 5e-3 /* seconds of the kernel in one repetition, at least */
+
+static struct rw_pool *pool;
+static uint8_t *memory;
+static volatile double sink; /* keeps results alive */
+
+struct job {
+    const struct work *work;
+    const struct rw_kernels *kernels;
+    size_t rounds;
+    double flops; /* of one thread's probe_fma */
+};
+
+bool bench_open(size_t threads)
+{
+    pool = rw_pool_new(threads ? threads : rw_pool_default_threads());
+    memory = malloc(READ_BYTES);
+    if (!pool || !memory) {
+        fprintf(stderr, "bench: no memory\n");
+        return false;
+    }
+    memset(memory, 1, READ_BYTES);
+    printf("%zu threads; shares of the limit measured in the same moment; x = times ref\n",
+           rw_pool_threads(pool));
+    return true;
+}
+
+void bench_close(void)
+{
+    rw_pool_free(pool);
+    free(memory);
+}
+
+size_t bench_threads(void)
+{
+    return rw_pool_threads(pool);
+}
+
+static void read_part(void *user, size_t index, size_t count)
+{
+    struct job *job = user;
+    size_t begin, end;
+    rw_pool_share(READ_BYTES, 4096, index, count, &begin, &end);
+    sink = (double)job->kernels->probe_read(memory + begin, end - begin);
+}
+
+static void fma_part(void *user, size_t index, size_t count)
+{
+    struct job *job = user;
+    size_t flops;
+    sink = (double)job->kernels->probe_fma(FMA_ROUNDS, &flops);
+    if (index == 0)
+        job->flops = (double)flops;
+}
+
+static void work_part(void *user, size_t index, size_t count)
+{
+    struct job *job = user;
+    for (size_t i = 0; i < job->rounds; i++)
+        job->work->part(job->work->user, job->kernels, index, count);
+}
+
+static double seconds_of(rw_pool_fn fn, struct job *job)
+{
+    double start = rw_env_seconds();
+    rw_pool_run(pool, fn, job);
+    return rw_env_seconds() - start;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t n)
+{
+    qsort(values, n, sizeof *values, by_value);
+    return values[n / 2];
+}
+
+/* The limit of the moment, in the work's bytes or operations a second. */
+static double limit_now(struct job *job)
+{
+    if (job->work->bytes > 0)
+        return (double)READ_BYTES / seconds_of(read_part, job);
+    double seconds = seconds_of(fma_part, job);
+    return job->flops * (double)rw_pool_threads(pool) / seconds;
+}
+
+/* Rounds that fill a slice. */
+static size_t rounds_for(struct job *job)
+{
+    job->rounds = 1;
+    double seconds = seconds_of(work_part, job);
+    seconds = seconds_of(work_part, job);
+    return seconds >= SLICE ? 1 : (size_t)(SLICE / (seconds + 1e-9)) + 1;
+}
+
+void bench(struct context *ctx, const char *shape, const struct work *work)
+{
+    struct rw_kernels ref;
+    struct job job = {.work = work, .kernels = ctx->kernels};
+    double times[REPEATS], shares[REPEATS], amount = work->bytes > 0 ? work->bytes : work->flops;
+    job.rounds = rounds_for(&job);
+    for (int i = 0; i < REPEATS; i++) {
+        double limit = amount > 0 ? limit_now(&job) : 1;
+        times[i] = seconds_of(work_part, &job) / (double)job.rounds;
+        shares[i] = amount / times[i] / limit;
+    }
+    double time = median(times, REPEATS), share = median(shares, REPEATS);
+    rw_kernels_init(&ref, 0);
+    struct job other = {.work = work, .kernels = &ref, .rounds = 1};
+    double ref_time = seconds_of(work_part, &other);
+    printf("%-6s %-15s %-22s %9.2f us", ctx->isa, ctx->name, shape, time * 1e6);
+    if (work->what)
+        printf(" %8.2f G%s/s", work->units / time * 1e-9, work->what);
+    if (amount > 0)
+        printf(" %8.1f %s/s %5.1f %%", amount / time * 1e-9, work->bytes > 0 ? "GB" : "GFLOP",
+               100 * share);
+    printf(" %7.1f x\n", ref_time / time);
+    fflush(stdout);
+}
