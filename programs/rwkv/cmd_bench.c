@@ -65,6 +65,12 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static void say(const struct rw_bench *b, const char *what)
+{
+    if (!b->quiet)
+        rw_show_status(what);
+}
+
 static rwkv_status measure_row(struct rw_bench *b, struct rw_bench_row *row, rwkv_error *err)
 {
     double times[ROW_REPEATS], sum = 0;
@@ -177,9 +183,12 @@ static rwkv_status warm_up(struct rw_bench *b, rwkv_error *err)
 static rwkv_status measure(struct rw_bench *b, rwkv_error *err)
 {
     rwkv_limits before, after;
+    say(b, "measuring the machine ...");
     RW_TRY(rwkv_measure_limits(b->model, &before, err));
+    say(b, "measuring the model ...");
     for (size_t i = 0; i < b->n_rows; i++)
         RW_TRY(measure_row(b, &b->rows[i], err));
+    say(b, "measuring the machine again ...");
     RW_TRY(rwkv_measure_limits(b->model, &after, err));
     b->limits.read_bytes_per_s = (before.read_bytes_per_s + after.read_bytes_per_s) / 2;
     b->limits.f32_flops_per_s = (before.f32_flops_per_s + after.f32_flops_per_s) / 2;
@@ -195,8 +204,12 @@ static rwkv_status bench(struct rw_bench *b, rwkv_error *err)
         return RWKV_OK;
     RW_TRY(prepare(b, err));
     RW_TRY(first_token(b, err));
-    RW_TRY(warm_up(b, err));
-    RW_TRY(measure(b, err));
+    say(b, "warming up ...");
+    rwkv_status status = warm_up(b, err);
+    if (status == RWKV_OK)
+        status = measure(b, err);
+    say(b, "");
+    RW_TRY(status);
     if (b->json)
         return rw_bench_print_json(b, err);
     if (b->csv)

@@ -123,6 +123,8 @@ void rw_chat_answer(struct rw_chat *chat, struct rw_turn *parent, const char *us
         if (result.finish == RWKV_FINISH_LENGTH && rw_lines_are_typed(chat->lines))
             rw_note("(stopped after %zu tokens: /set max-tokens N allows more)\n",
                     result.generated_tokens);
+    } else if (status == RWKV_ERROR_CANCELLED) {
+        rw_note("(stopped before the answer began)\n");
     } else {
         rw_chat_complain(chat, &err);
     }

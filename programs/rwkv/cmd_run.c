@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `rwkv run`: text in, text out. docs/cli/run.md is its contract. */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/env.h"
 #include "base/status.h"
@@ -105,7 +106,8 @@ static rwkv_status evaluate_only(struct run *run, struct rw_progress *progress, 
 static rwkv_status generate(struct run *run, rwkv_error *err)
 {
     struct rw_progress progress;
-    rw_progress_begin(&progress, "reading the prompt", RW_PROGRESS_TOKENS, !run->verbose);
+    bool quiet = !run->verbose && !isatty(STDERR_FILENO);
+    rw_progress_begin(&progress, "reading the prompt", RW_PROGRESS_TOKENS, quiet);
     rwkv_generate_options options = {
         .max_tokens = run->max_tokens == SIZE_MAX ? 0 : run->max_tokens,
         .sampler = rw_sampling_options(&run->sampling),

@@ -57,6 +57,8 @@ int rw_progress_step(void *progress, uint64_t done, uint64_t total)
     double pause = !p->terminal ? LINE_PAUSE : p->shown ? BAR_PAUSE : BAR_DELAY;
     if (!p->quiet && done <= total && now - p->last >= pause)
         show(p, now, done, total);
+    if (done >= total)
+        rw_progress_end(p);
     return rw_interrupted;
 }
 

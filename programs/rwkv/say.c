@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "base/utf8.h"
+#include "interrupt.h"
 
 static int out_error; /* errno of the first failed write, 0 while all is well */
 
@@ -103,6 +104,8 @@ int rw_out_end(int status)
 
 int rw_complain(const rwkv_error *err)
 {
+    if (err->code == RWKV_ERROR_CANCELLED && rw_interrupted)
+        return RW_EXIT_FAILURE; /* the user knows */
     rw_out_flush();
     fprintf(stderr, "rwkv: %s\n", err->message);
     return RW_EXIT_FAILURE;
@@ -124,6 +127,12 @@ void rw_note(const char *fmt, ...)
     va_start(args, fmt);
     vfprintf(stderr, fmt, args);
     va_end(args);
+}
+
+void rw_show_status(const char *text)
+{
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[K%s", text);
 }
 
 /* n with three significant digits and the largest of the units (a power of `step` apart) it fills.

@@ -37,7 +37,7 @@ int rw_out_end(int status);
 
 /* --- standard error --------------------------------------------------------------------------- */
 
-/* "rwkv: MESSAGE", one line; returns RW_EXIT_FAILURE. */
+/* "rwkv: MESSAGE", one line, unless the user interrupted; returns RW_EXIT_FAILURE. */
 int rw_complain(const rwkv_error *err);
 
 /* "rwkv: COMMAND: MESSAGE (see 'rwkv COMMAND --help')"; COMMAND may be NULL. Returns RW_EXIT_USAGE.
@@ -46,6 +46,9 @@ int rw_complain_usage(const char *command, const rwkv_error *err);
 
 /* A remark, printed as it is. */
 void rw_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* What is being done, in a line of a terminal that the next one replaces ("" takes it away). */
+void rw_show_status(const char *text);
 
 /* --- numbers for people ----------------------------------------------------------------------- */
 
