@@ -27,8 +27,16 @@
 #define VEC static inline __attribute__((always_inline))
 
 /* A loop over registers, i = 0 … n − 1: unrolled whole, so that arrays of vectors live in
- * registers. */
-#ifdef __clang__
+ * registers. Not under a sanitizer, whose checks on every unrolled access take minutes to compile.
+ */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define VEC_SANITIZED
+#endif
+#endif
+#if defined(VEC_SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNROLL
+#elif defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #else
 #define UNROLL _Pragma("GCC unroll 32")
