@@ -35,9 +35,9 @@ struct run {
 
 static rwkv_status read_prompt(struct run *run, const struct rw_operands *operands, rwkv_error *err)
 {
-    const char *operand = operands->count ? operands->list[0] : NULL;
     if (run->file)
         return rw_read_text(run->file, &run->prompt, err);
+    const char *operand = operands->list[0]; /* there is one, or there would be a file */
     if (strcmp(operand, "-") == 0)
         return rw_read_text("-", &run->prompt, err);
     rw_str_adds(&run->prompt, operand);

@@ -9,10 +9,12 @@
 #include "interrupt.h"
 #include "say.h"
 
-#define BAR_WIDTH 24
-#define BAR_PAUSE 0.1  /* seconds between two states of the bar */
-#define BAR_DELAY 0.5  /* before the first one */
-#define LINE_PAUSE 5.0 /* between two lines */
+#define BAR_WIDTH 16
+#define BAR_PAUSE 0.1      /* seconds between two states of the bar */
+#define BAR_DELAY 0.5      /* before the first one */
+#define LINE_PAUSE 5.0     /* between two lines */
+#define NO_WRAP "\033[?7l" /* on a narrow terminal the end is cut off */
+#define WRAP "\033[?7h"
 
 void rw_progress_begin(struct rw_progress *p, const char *label, enum rw_progress_unit unit,
                        bool quiet)
@@ -38,9 +40,9 @@ static void show(struct rw_progress *p, double now, uint64_t done, uint64_t tota
     memset(bar, '#', full);
     bar[BAR_WIDTH] = 0;
     if (p->terminal)
-        fprintf(stderr, "\r\033[K%s [%s] %3.0f %%  %s of %s%s  %s%s/s  %.0f s left", p->label, bar,
-                100 * part, show_amount(p, (double)done).text, show_amount(p, (double)total).text,
-                unit, show_amount(p, rate).text, unit, left);
+        fprintf(stderr, "\r\033[K" NO_WRAP "%s [%s] %3.0f %%  %s of %s%s  %s%s/s  %.0f s left" WRAP,
+                p->label, bar, 100 * part, show_amount(p, (double)done).text,
+                show_amount(p, (double)total).text, unit, show_amount(p, rate).text, unit, left);
     else
         fprintf(stderr, "%s: %.0f %%, %s of %s%s, %s%s/s, %.0f s left\n", p->label, 100 * part,
                 show_amount(p, (double)done).text, show_amount(p, (double)total).text, unit,
