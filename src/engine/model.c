@@ -256,13 +256,37 @@ void rw_model_release(struct rwkv_model *model)
     rw_free(model);
 }
 
+/* A vocabulary with more ids than the model has rows is another model's. The bytes may be asked for
+ * all the same: a model of 128 rows knows half of them. */
+static rwkv_status check_vocab(struct rwkv_model *m, rwkv_error *err)
+{
+    size_t size = rw_vocab_size(m->vocab);
+    if (size <= m->info.n_vocab || (m->vocab_option && strcmp(m->vocab_option, "bytes") == 0))
+        return RWKV_OK;
+    rw_fail(err, RWKV_ERROR_MODEL,
+            "%s: wanted a vocabulary of at most %zu ids, as the model has, found %zu in %s",
+            m->file->path, m->info.n_vocab, size, m->info.vocab);
+    rw_vocab_release(m->vocab);
+    m->vocab = NULL;
+    m->info.vocab[0] = 0;
+    return RWKV_ERROR_MODEL;
+}
+
+static rwkv_status find_vocab(struct rwkv_model *m, rwkv_error *err)
+{
+    /* A model in memory lies in no folder. */
+    const char *path = m->file->borrowed ? NULL : m->file->path;
+    RW_TRY(rw_vocab_find(m->file, path, m->vocab_option, &m->vocab, m->info.vocab,
+                         sizeof m->info.vocab, err));
+    return check_vocab(m, err);
+}
+
 const struct rwkv_vocab *rw_model_vocab(struct rwkv_model *model, rwkv_error *err)
 {
     pthread_mutex_lock(&model->vocab_lock);
     if (!model->vocab_sought) {
         model->vocab_sought = true;
-        rw_vocab_find(model->file, model->file->path, model->vocab_option, &model->vocab,
-                      model->info.vocab, sizeof model->info.vocab, &model->vocab_error);
+        find_vocab(model, &model->vocab_error);
     }
     pthread_mutex_unlock(&model->vocab_lock);
     if (!model->vocab && err)

@@ -176,6 +176,28 @@ static void refusals(void **state)
     rwkv_model_close(mute);
 }
 
+/* A vocabulary with more ids than the model has rows. */
+static void wrong_vocabulary(void **state)
+{
+    (void)state;
+    char path[64];
+    rwkv_error err = {0};
+    snprintf(path, sizeof path, "/tmp/rwkv-test-vocab-%ld", (long)getpid());
+    FILE *f = fopen(path, "w");
+    for (int i = 0; i < 256; i++)
+        fprintf(f, "%d b'\\x%02x' 1\n", i + 1, i);
+    fclose(f);
+    rwkv_model *m = open_model(SMALL_F16, &(rwkv_model_options){.vocab = path});
+    assert_null(rwkv_model_vocab(m, &err));
+    assert_int_equal(err.code, RWKV_ERROR_MODEL);
+    assert_non_null(strstr(err.message, "at most 128 ids"));
+    unlink(path);
+    rwkv_model_close(m);
+    m = open_model(SMALL_F16, &(rwkv_model_options){.vocab = "bytes"});
+    assert_non_null(rwkv_model_vocab(m, NULL));
+    rwkv_model_close(m);
+}
+
 /* After the first tokens, generating takes no memory at all. */
 static void no_allocations(void **state)
 {
@@ -208,7 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lengths_and_ends), cmocka_unit_test(stop_tokens),
         cmocka_unit_test(cancelling),       cmocka_unit_test(refusals),
-        cmocka_unit_test(no_allocations),
+        cmocka_unit_test(wrong_vocabulary), cmocka_unit_test(no_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
