@@ -154,6 +154,11 @@ static rwkv_status prepare(struct rwkv_model *m, const rwkv_model_options *optio
     return RWKV_OK;
 }
 
+static double mib(uint64_t bytes)
+{
+    return (double)bytes / (1 << 20);
+}
+
 static rwkv_status check_memory(const struct rwkv_model *m, uint64_t limit, rwkv_error *err)
 {
     uint64_t needed = m->info.private_bytes + m->info.state_bytes + m->info.scratch_bytes;
@@ -161,11 +166,11 @@ static rwkv_status check_memory(const struct rwkv_model *m, uint64_t limit, rwkv
     if (available && needed > available)
         return rw_fail(
             err, RWKV_ERROR_MEMORY,
-            "%s: not enough memory: vectors %.1f MB + one state %.1f MB + scratch %.1f MB "
-            "= %.1f MB, %s %.1f MB (a smaller chunk needs less scratch)",
-            m->file->path, (double)m->info.private_bytes / 1e6, (double)m->info.state_bytes / 1e6,
-            (double)m->info.scratch_bytes / 1e6, (double)needed / 1e6,
-            limit ? "the limit is" : "available are", (double)available / 1e6);
+            "%s: not enough memory: vectors %.3g MiB + one state %.3g MiB + scratch %.3g MiB = "
+            "%.3g MiB, %s %.3g MiB (a smaller chunk needs less scratch)",
+            m->file->path, mib(m->info.private_bytes), mib(m->info.state_bytes),
+            mib(m->info.scratch_bytes), mib(needed), limit ? "the limit is" : "available are",
+            mib(available));
     return RWKV_OK;
 }
 
