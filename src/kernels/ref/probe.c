@@ -24,11 +24,15 @@ static RW_PROBE_READ_FN(probe_read_ref)
     return sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
 }
 
-/* The factors go through volatile, so that nothing can be worked out beforehand. */
+/* The factors go through volatile, so that nothing can be worked out beforehand; the chains begin
+ * with different values, or the compiler would see that they are one. */
 static RW_PROBE_FMA_FN(probe_fma_ref)
 {
     volatile float factor = 0.999f, term = 0.001f;
-    float acc[CHAINS][4] = {{0}}, f = factor, c = term, total = 0;
+    float acc[CHAINS][4], f = factor, c = term, total = 0;
+    for (size_t j = 0; j < CHAINS; j++)
+        for (size_t lane = 0; lane < 4; lane++)
+            acc[j][lane] = (float)(4 * j + lane) * f;
     for (size_t i = 0; i < iterations; i++)
         for (size_t j = 0; j < CHAINS; j++)
             for (size_t lane = 0; lane < 4; lane++)

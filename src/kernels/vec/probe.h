@@ -23,13 +23,14 @@ static RW_PROBE_READ_FN(VEC_NAME(probe_read))
     return total;
 }
 
-/* The factors are read once through volatile, so that nothing can be worked out beforehand. */
+/* The factors go through volatile, so that nothing can be worked out beforehand; the chains begin
+ * with different values, or the compiler would see that they are one. */
 static RW_PROBE_FMA_FN(VEC_NAME(probe_fma))
 {
-    static const volatile float factor = 0.999f, term = 0.001f;
+    volatile float factor = 0.999f, term = 0.001f;
     vf acc[CHAINS], f = v_set(factor), c = v_set(term);
     EACH (j, CHAINS)
-        acc[j] = v_zero();
+        acc[j] = v_set((float)j * factor);
     for (size_t i = 0; i < iterations; i++)
         EACH (j, CHAINS)
             acc[j] = v_fma(acc[j], f, c);
