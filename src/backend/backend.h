@@ -101,7 +101,8 @@ struct rw_backend_ops {
     void (*upload)(struct rw_backend *be, float *to, const float *from, size_t floats);
     void (*download)(struct rw_backend *be, float *to, const float *from, size_t floats);
 
-    /* x [T, C] = row tokens[t] of `table`. Tokens are host memory, in range. */
+    /* x [T, C] = row tokens[t] of `table`, in either orientation. Tokens are host memory, in range.
+     */
     void (*embed)(struct rw_backend *be, float *x, const struct rw_weight *table,
                   const int32_t *tokens, size_t n_tokens);
     /* y [T, C] = LN(x); y may be x. */

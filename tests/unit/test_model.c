@@ -111,8 +111,20 @@ static void other_kinds(void **state)
     }
 }
 
-/* The values of the low-rank pairs the other way round, as web-rwkv stores them: the same numbers.
- */
+/* The values of a matrix of 16-bit numbers the other way round, in place. */
+static void transpose(rwkv_write_tensor *w)
+{
+    size_t rows = w->shape[0], cols = w->shape[1];
+    const uint16_t *from = w->data;
+    uint16_t *to = malloc(rows * cols * 2);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < cols; c++)
+            to[c * rows + r] = from[r * cols + c];
+    free((void *)w->data);
+    w->data = to;
+}
+
+/* The low-rank pairs the other way round, as web-rwkv stores them: the same numbers. */
 static void both_orientations(void **state)
 {
     (void)state;
@@ -127,15 +139,9 @@ static void both_orientations(void **state)
         const char *end = strrchr(w->name, '.') + 1;
         if (w->n_dims != 2 || strlen(end) != 2 || !strchr("wavg", end[0]))
             continue;
-        size_t rows = w->shape[0], cols = w->shape[1];
-        const uint16_t *from = w->data;
-        uint16_t *to = malloc(rows * cols * 2);
-        for (size_t r = 0; r < rows; r++)
-            for (size_t c = 0; c < cols; c++)
-                to[c * rows + r] = from[r * cols + c];
-        free((void *)w->data);
-        w->data = to;
-        w->shape[0] = cols;
+        transpose(w);
+        size_t rows = w->shape[0];
+        w->shape[0] = w->shape[1];
         w->shape[1] = rows;
     }
     tensors_write(&t, ".safetensors", path);
@@ -149,6 +155,63 @@ static void both_orientations(void **state)
     rwkv_model_get_info(m, &one);
     rwkv_model_close(m);
     assert_string_equal(one.fingerprint, other.fingerprint);
+}
+
+/* Make the matrix `name` of a .pth that we wrote a view with the strides of its transpose: they
+ * are two one-byte integers of the pickle, after the shape. */
+static void patch_strides(const char *path, const char *name, size_t rows, size_t cols)
+{
+    static char bytes[1 << 20];
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    size_t n = fread(bytes, 1, sizeof bytes, f);
+    const char old[] = {'(', 'K', (char)cols, 'K', 1, 't'};
+    const char new[] = {'(', 'K', 1, 'K', (char)rows, 't'};
+    char *at = memmem(bytes, n, name, strlen(name));
+    assert_non_null(at);
+    at = memmem(at, n - (size_t)(at - bytes), old, sizeof old);
+    assert_non_null(at);
+    fseek(f, at - bytes, SEEK_SET);
+    fwrite(new, 1, sizeof new, f);
+    fclose(f);
+}
+
+static void last_logits(rwkv_model *m, float *to, size_t n)
+{
+    static const int32_t tokens[] = {127, 1, 64, 126}; /* the last rows of the embedding, too */
+    rwkv_session *s = new_session(m);
+    assert_int_equal(rwkv_session_eval(s, tokens, 4, NULL), RWKV_OK);
+    memcpy(to, rwkv_session_logits(s), n * sizeof *to);
+    rwkv_session_free(s);
+    rwkv_model_close(m);
+}
+
+/* Matrices of a .pth may be views of their transposes: W.t() saved. */
+static void transposed_views(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"emb.weight", "head.weight", "blocks.0.att.key.weight",
+                                        "blocks.1.att.w1", "blocks.1.att.g2"};
+    struct tensors t;
+    char path[1024];
+    rwkv_model *m;
+    rwkv_error err = {0};
+    float wanted[128], found[128];
+    tensors_read(&t, SMALL_F16);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        transpose(tensors_find(&t, names[i]));
+    tensors_write(&t, ".pth", path);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const rwkv_write_tensor *w = tensors_find(&t, names[i]);
+        patch_strides(path, names[i], w->shape[0], w->shape[1]);
+    }
+    tensors_free(&t);
+    if (rwkv_model_open(path, NULL, &m, &err) != RWKV_OK)
+        fail_msg("%s", err.message);
+    unlink(path);
+    last_logits(m, found, 128);
+    last_logits(open_model(SMALL_F16, NULL), wanted, 128);
+    assert_memory_equal(found, wanted, sizeof wanted);
 }
 
 static void information(void **state)
@@ -211,10 +274,11 @@ static void bad_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(missing_tensor), cmocka_unit_test(wrong_shape),
-        cmocka_unit_test(wrong_type),     cmocka_unit_test(unknown_tensor),
-        cmocka_unit_test(other_kinds),    cmocka_unit_test(both_orientations),
-        cmocka_unit_test(information),    cmocka_unit_test(bad_options),
+        cmocka_unit_test(missing_tensor),   cmocka_unit_test(wrong_shape),
+        cmocka_unit_test(wrong_type),       cmocka_unit_test(unknown_tensor),
+        cmocka_unit_test(other_kinds),      cmocka_unit_test(both_orientations),
+        cmocka_unit_test(information),      cmocka_unit_test(bad_options),
+        cmocka_unit_test(transposed_views),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

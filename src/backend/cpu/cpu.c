@@ -77,10 +77,15 @@ static void cpu_copy(struct rw_backend *be, float *to, const float *from, size_t
 static void cpu_embed(struct rw_backend *be, float *x, const struct rw_weight *table,
                       const int32_t *tokens, size_t n_tokens)
 {
-    const uint8_t *data = table->data;
-    for (size_t t = 0; t < n_tokens; t++)
-        rw_cpu(be)->kernels.unpack[table->dtype](
-            x + t * table->cols, data + (size_t)tokens[t] * table->stride, table->cols);
+    const struct rw_kernels *k = &rw_cpu(be)->kernels;
+    for (size_t t = 0; t < n_tokens; t++) {
+        const uint8_t *row = rw_cpu_row(table, (size_t)tokens[t]);
+        if (table->input_major)
+            k->unpack_t[table->dtype](x + t * table->cols, row, 1, table->cols, table->cols,
+                                      table->stride);
+        else
+            k->unpack[table->dtype](x + t * table->cols, row, table->cols);
+    }
 }
 
 static void cpu_layer_norm(struct rw_backend *be, float *y, const float *x, const float *weight,

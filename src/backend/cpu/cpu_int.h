@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "base/pool.h"
 #include "kernels/kernels.h"
+#include "tensor/dtype.h"
 
 /* Unpacked weight rows of one thread fit the second-level cache. */
 #define RW_CPU_PANEL_FLOATS ((size_t)1 << 17)
@@ -33,6 +34,13 @@ static inline size_t rw_cpu_panel_rows(size_t cols)
     if (rows > RW_CPU_PANEL_ROWS)
         rows = RW_CPU_PANEL_ROWS;
     return rows < 8 ? 8 : rows & ~(size_t)3;
+}
+
+/* First byte of row r, wherever it is stored. */
+static inline const uint8_t *rw_cpu_row(const struct rw_weight *w, size_t r)
+{
+    const uint8_t *data = w->data;
+    return data + r * (w->input_major ? rw_dtype(w->dtype)->bytes : w->stride);
 }
 
 void rw_cpu_matmul(struct rw_backend *be, const struct rw_matmul *ops, size_t n_ops,

@@ -28,13 +28,6 @@ static void finish(const struct rw_kernels *k, enum rw_epilogue epilogue, float 
         k->relu2(y, n);
 }
 
-/* First byte of output row r, wherever it is stored. */
-static const uint8_t *row_at(const struct rw_weight *w, size_t r)
-{
-    const uint8_t *data = w->data;
-    return data + r * (w->input_major ? rw_dtype(w->dtype)->bytes : w->stride);
-}
-
 /* Outputs [begin, end) of one product for one token. */
 static void one_token(struct job *job, const struct rw_matmul *op, float *tile, size_t begin,
                       size_t end)
@@ -45,9 +38,9 @@ static void one_token(struct job *job, const struct rw_matmul *op, float *tile, 
         size_t n = RW_MIN(end - r, (size_t)RW_CPU_PANEL_ROWS);
         float *y = op->epilogue == RW_ADD ? tile : op->y + r;
         if (w->input_major)
-            k->matvec_t[w->dtype](y, op->x, row_at(w, r), n, w->cols, w->stride);
+            k->matvec_t[w->dtype](y, op->x, rw_cpu_row(w, r), n, w->cols, w->stride);
         else
-            k->matvec[w->dtype](y, op->x, row_at(w, r), n, w->cols, w->stride);
+            k->matvec[w->dtype](y, op->x, rw_cpu_row(w, r), n, w->cols, w->stride);
         if (op->epilogue == RW_ADD)
             k->add(op->y + r, tile, n);
         else
@@ -59,7 +52,7 @@ static void one_token(struct job *job, const struct rw_matmul *op, float *tile, 
 static const float *panel_of(const struct rw_kernels *k, const struct rw_weight *w, size_t r,
                              size_t n, float *panel, size_t *ld)
 {
-    const uint8_t *from = row_at(w, r);
+    const uint8_t *from = rw_cpu_row(w, r);
     *ld = w->cols;
     if (w->input_major) {
         k->unpack_t[w->dtype](panel, from, n, w->cols, w->cols, w->stride);
