@@ -29,7 +29,8 @@ static rwkv_status read_stream(FILE *f, const char *name, struct rw_str *out, rw
 {
     char buffer[16384];
     size_t n;
-    while ((n = fread(buffer, 1, sizeof buffer, f)) > 0) {
+    do {
+        n = fread(buffer, 1, sizeof buffer, f);
         rw_str_add(out, buffer, n);
         if (out->failed)
             return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for more than %zu bytes", name,
@@ -37,7 +38,7 @@ static rwkv_status read_stream(FILE *f, const char *name, struct rw_str *out, rw
         if (out->size > TEXT_LIMIT)
             return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: wanted at most %zu bytes, found more",
                            name, TEXT_LIMIT);
-    }
+    } while (n == sizeof buffer); /* fewer: the end. A terminal would have to say it again. */
     if (rw_interrupted)
         return rw_fail(err, RWKV_ERROR_CANCELLED, "%s: interrupted", name);
     if (ferror(f))

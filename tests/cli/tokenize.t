@@ -56,6 +56,23 @@ A vocabulary from a file: the longest token that fits is taken.
   258	"abc"
   257	"ab"
 
+Typed on a terminal, one Ctrl-D ends the text.
+
+  $ cat > typed.py <<'END'
+  > import os, pty, signal
+  > pid, terminal = pty.fork()
+  > if pid == 0:
+  >     os.execvp("rwkv", ["rwkv", "tokenize", "--vocab", "bytes"])
+  > signal.alarm(20)
+  > os.write(terminal, b"Hi\n\x04")
+  > shown = b""
+  > while b" 10" not in shown:
+  >     shown += os.read(terminal, 100)
+  > print(shown.decode().split("\r\n")[1])
+  > END
+  > python3 typed.py
+  72 105 10
+
 Or from a model, by default the built-in one.
 
   $ rwkv bench --make 2,64,300,f32 --prompt 0 --decode 0 --keep m.gguf
