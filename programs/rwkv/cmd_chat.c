@@ -206,8 +206,7 @@ static rwkv_status talk(struct rw_chat *chat, rwkv_error *err)
     return failed ? rw_fail(err, RWKV_ERROR_MEMORY, "no memory for the message") : RWKV_OK;
 }
 
-/* --- the command
- * ---------------------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------------------ */
 
 static void greet(const struct rw_chat *chat)
 {
@@ -215,13 +214,15 @@ static void greet(const struct rw_chat *chat)
     rwkv_model_info info;
     rwkv_model_get_info(chat->model, &info);
     rw_describe_model(&info, model, sizeof model);
-    rw_note("%s: %s\n", rw_model_name(chat->model_args.path), model);
+    if (!chat->verbose) /* said already */
+        rw_note("%s: %s\n", rw_model_name(chat->model_args.path), model);
     rw_note("/help lists the commands, Ctrl-C stops an answer, Ctrl-D ends the conversation.\n");
 }
 
 static rwkv_status chat_all(struct rw_chat *chat, rwkv_error *err)
 {
     const rwkv_vocab *vocab;
+    RW_TRY(rw_check_writable(chat->state_out, err));
     RW_TRY(rw_lines_open(&chat->lines, err));
     RW_TRY(rw_open_model(&chat->model_args, chat->verbose, NULL, &chat->model, err));
     RW_TRY(rw_need_vocab(chat->model, &vocab, err));

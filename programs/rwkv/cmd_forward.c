@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/env.h"
 #include "base/status.h"
+#include "base/str.h"
 #include "commands.h"
 #include "interrupt.h"
 #include "open_model.h"
@@ -169,9 +170,20 @@ done:
     return status;
 }
 
+/* Before the work that would be lost. */
+static rwkv_status check_outputs(const struct forward *f, rwkv_error *err)
+{
+    if (!rw_has_suffix(f->out, ".safetensors") && !rw_has_suffix(f->out, ".pth"))
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "%s: wanted a name that ends in .safetensors or .pth", f->out);
+    RW_TRY(rw_check_writable(f->out, err));
+    return rw_check_writable(f->state_out, err);
+}
+
 static rwkv_status forward(struct forward *f, rwkv_error *err)
 {
     RW_TRY(read_tokens(f, err));
+    RW_TRY(check_outputs(f, err));
     RW_TRY(rw_open_model(&f->model_args, false, NULL, &f->model, err));
     rwkv_model_get_info(f->model, &f->info);
     RW_TRY(rwkv_session_new(f->model, &f->session, err));
@@ -193,23 +205,25 @@ static void forward_fini(struct forward *f)
 int rw_cmd_forward(int argc, char **argv)
 {
     struct forward f = {0};
-    const struct rw_option options[] = {RW_RUNNING_OPTIONS(&f.model_args),
+    const struct rw_option options[] = {RW_PATH_OPTION(&f.model_args),
+                                        RW_RUNNING_OPTIONS(&f.model_args),
                                         {"tokens", 0, RW_OPTION_TEXT, &f.tokens_arg},
                                         {"out", 'o', RW_OPTION_TEXT, &f.out},
                                         {"last", 0, RW_OPTION_FLAG, &f.last},
                                         {"state-in", 0, RW_OPTION_TEXT, &f.state_in},
                                         {"state-out", 0, RW_OPTION_TEXT, &f.state_out},
                                         {0}};
-    struct rw_operands operands = {.wanted = "MODEL", .min = 1, .max = 1};
+    struct rw_operands operands = {.wanted = "one MODEL", .max = 1};
     rwkv_error err = {0};
     int status = rw_options_read("forward", options, argc, argv, &operands);
     if (status != RW_OPTIONS_READ)
         return status;
+    if (rw_model_operand(&f.model_args, &operands, &err))
+        return rw_complain_usage("forward", &err);
     if (!f.tokens_arg || !f.out) {
         rw_fail(&err, RWKV_ERROR_ARGUMENT, "wanted %s", f.out ? "--tokens" : "--out FILE");
         return rw_complain_usage("forward", &err);
     }
-    f.model_args.path = operands.list[0];
     status = forward(&f, &err) ? rw_complain(&err) : RW_EXIT_OK;
     forward_fini(&f);
     return status;

@@ -326,13 +326,8 @@ int rw_cmd_info(int argc, char **argv)
     int status = rw_options_read("info", options, argc, argv, &operands);
     if (status != RW_OPTIONS_READ)
         return status;
-    if (operands.count && info.model_args.path) {
-        rw_fail(&err, RWKV_ERROR_ARGUMENT, "wanted one MODEL, found two: '%s' and '%s'",
-                info.model_args.path, operands.list[0]);
+    if (rw_model_operand(&info.model_args, &operands, &err))
         return rw_complain_usage("info", &err);
-    }
-    if (operands.count)
-        info.model_args.path = operands.list[0];
     if ((info.tensors || info.checksums) && !info.model_args.path) {
         rw_fail(&err, RWKV_ERROR_ARGUMENT, "wanted a FILE for --tensors, found nothing");
         return rw_complain_usage("info", &err);

@@ -183,6 +183,7 @@ static rwkv_status print_json(const struct run *run, rwkv_error *err)
 
 static rwkv_status run_all(struct run *run, const struct rw_operands *operands, rwkv_error *err)
 {
+    RW_TRY(rw_check_writable(run->state_out, err));
     RW_TRY(read_prompt(run, operands, err));
     RW_TRY(rw_open_model(&run->model_args, run->verbose, &run->load_seconds, &run->model, err));
     RW_TRY(rwkv_session_new(run->model, &run->session, err));

@@ -5,9 +5,21 @@
 
 #include "base/cpu.h"
 #include "base/env.h"
+#include "base/output.h"
 #include "base/status.h"
 #include "builtin.h"
 #include "say.h"
+
+rwkv_status rw_model_operand(struct rw_model_args *args, const struct rw_operands *operands,
+                             rwkv_error *err)
+{
+    if (operands->count && args->path)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted one MODEL, found two: '%s' and '%s'",
+                       args->path, operands->list[0]);
+    if (operands->count)
+        args->path = operands->list[0];
+    return RWKV_OK;
+}
 
 rwkv_status rw_parse_cpu(void *to, const char *value, rwkv_error *err)
 {
@@ -71,6 +83,16 @@ rwkv_status rw_save_state(const rwkv_session *session, const char *path, rwkv_er
         return RWKV_OK;
     return rw_has_suffix(path, ".pth") ? rwkv_session_save_tuned(session, path, err)
                                        : rwkv_session_save(session, path, err);
+}
+
+rwkv_status rw_check_writable(const char *path, rwkv_error *err)
+{
+    struct rw_output *output;
+    if (!path)
+        return RWKV_OK;
+    RW_TRY(rw_output_open(&output, path, err));
+    rw_output_discard(output);
+    return RWKV_OK;
 }
 
 void rw_describe_model(const rwkv_model_info *info, char *to, size_t size)

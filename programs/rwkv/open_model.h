@@ -27,6 +27,10 @@ struct rw_model_args {
         "model", 'm', RW_OPTION_TEXT, &(a)->path \
     }
 
+/* Take the model given as the operand, which may be there instead of -m; an error if both are. */
+rwkv_status rw_model_operand(struct rw_model_args *args, const struct rw_operands *operands,
+                             rwkv_error *err);
+
 rwkv_status rw_parse_cpu(void *to, const char *value, rwkv_error *err);
 
 /* Open the model; for one in a file and with `announce`, say on standard error beforehand what
@@ -41,6 +45,9 @@ rwkv_status rw_need_vocab(const rwkv_model *model, const rwkv_vocab **out, rwkv_
  * as a tuned state. */
 rwkv_status rw_load_state(rwkv_session *session, const char *path, rwkv_error *err);
 rwkv_status rw_save_state(const rwkv_session *session, const char *path, rwkv_error *err);
+
+/* Fail if no file can be written at `path` (nullable): asked before work that would be lost. */
+rwkv_status rw_check_writable(const char *path, rwkv_error *err);
 
 /* The plan as lines of text on standard error, and as members of a JSON object. */
 void rw_note_plan(const char *path, const rwkv_model_info *info);

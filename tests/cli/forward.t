@@ -24,6 +24,12 @@ The last token's only.
   logits             F32       [1, 128]
   hidden             F32       [1, 64]
 
+The model may be named as for the other commands; without one it is the built-in model.
+
+  $ rwkv forward -m m.pth --tokens ids.txt --out o.safetensors && cmp o.safetensors all.safetensors
+  $ rwkv forward --tokens 1 --out o.safetensors && rwkv info --tensors o.safetensors | head -n 1
+  logits             F32       [1, 128]
+
 The numbers do not depend on threads, chunks, or where the text is cut.
 
   $ for o in "--threads 1" "--threads 2" "--threads 3" "--chunk 1" "--chunk 2" "--chunk 4096"
@@ -81,8 +87,10 @@ Errors: ids out of range, no ids, no file, a file that is something else.
   $ rm -f o.safetensors
   > rwkv forward m.pth --tokens 1 --out no/where.safetensors; rwkv forward m.pth --tokens 1 --out o.txt
   ! rwkv: no/where.safetensors: cannot create: No such file or directory
-  ! rwkv: o.txt: wanted a name that ends in .pth, .safetensors or .gguf
+  ! rwkv: o.txt: wanted a name that ends in .safetensors or .pth
   [1]
+  $ rwkv forward m.pth --tokens 1 --out o.safetensors --state-out no/where.state; [ ! -e o.safetensors ]
+  ! rwkv: no/where.state: cannot create: No such file or directory
   $ rwkv forward m.pth --tokens 1 --out o.safetensors --memory-limit 10K
   ! rwkv: m.pth: not enough memory: * (glob)
   [1]

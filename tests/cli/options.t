@@ -51,8 +51,8 @@ Mistakes are named, with what was probably meant.
   $ rwkv convert only-one
   ! rwkv: convert: wanted IN OUT, found only 'only-one' (see 'rwkv convert --help')
   [2]
-  $ rwkv forward
-  ! rwkv: forward: wanted MODEL, found nothing (see 'rwkv forward --help')
+  $ rwkv forward -m one.pth two.pth --tokens 1 --out o.pth
+  ! rwkv: forward: wanted one MODEL, found two: 'one.pth' and 'two.pth' (see 'rwkv forward --help')
   [2]
   $ rwkv forward model.pth --tokens 1
   ! rwkv: forward: wanted --out FILE (see 'rwkv forward --help')

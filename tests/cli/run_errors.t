@@ -83,6 +83,9 @@ States: of another model, damaged, missing, no state at all, and one that cannot
   $ rwkv run -m m.gguf -n 0 --state-out no/where.state x
   ! rwkv: no/where.state: cannot create: No such file or directory
   [1]
+  $ rwkv run -m m.gguf -n 9 --state-out no/where.state x # said before anything is generated
+  ! rwkv: no/where.state: cannot create: No such file or directory
+  [1]
   $ rwkv run -m m.gguf -n 0 --state-out . x
   ! rwkv: .: wanted a file to write, found a directory
   [1]
