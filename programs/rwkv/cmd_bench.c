@@ -102,6 +102,8 @@ static void derive(const struct rw_bench *b, struct rw_bench_row *row)
 static rwkv_status make_model(struct rw_bench *b, struct rw_str *path, rwkv_error *err)
 {
     struct rw_progress progress;
+    if (b->keep && access(b->keep, F_OK) == 0)
+        return rw_fail(err, RWKV_ERROR_IO, "%s: exists already", b->keep);
     if (b->keep)
         rw_str_adds(path, b->keep);
     else
@@ -345,6 +347,10 @@ int rw_cmd_bench(int argc, char **argv)
     if (operands.count)
         b.model_args.path = operands.list[0];
     settle_rows(&b);
+    if (b.n_rows == 0 && !b.keep) {
+        rw_fail(&err, RWKV_ERROR_ARGUMENT, "wanted something to measure, found only zeros");
+        return rw_complain_usage("bench", &err);
+    }
     rw_interrupt_catch();
     status = bench(&b, &err) ? rw_complain(&err) : RW_EXIT_OK;
     bench_fini(&b);

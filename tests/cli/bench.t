@@ -46,7 +46,7 @@ It can be kept, and measured like any other.
 
 Errors.
 
-  $ rwkv bench --make 2,100 --prompt 0 --decode 0
+  $ rwkv bench --make 2,100
   ! rwkv: wanted a width that is a multiple of the head size 64, found 100
   [1]
   $ rwkv bench --make 2,64,256,q4_k
@@ -66,3 +66,9 @@ Errors.
   $ rwkv bench --make 2,64,256 --keep no/where.gguf
   ! rwkv: no/where.gguf: cannot create: No such file or directory
   [1]
+  $ rwkv bench --make 2,64,256 --keep m.gguf
+  ! rwkv: m.gguf: exists already
+  [1]
+  $ rwkv bench --prompt 0 --decode 0
+  ! rwkv: bench: wanted something to measure, found only zeros (see 'rwkv bench --help')
+  [2]

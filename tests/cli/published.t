@@ -32,7 +32,7 @@ The World vocabulary, found beside the model, in the data folder, or named.
   45	","
   40213	" world"
   34	"!"
-  $ rwkv bench --make 1,64,65536,f32 --prompt 0 --decode 0 --keep m.gguf && rwkv convert -q m.gguf m.pth
+  $ rwkv bench --make 1,64,65536,f32 --prompt 0 --decode 0 --keep w.gguf && rwkv convert -q w.gguf m.pth
   > ln -s "$SHARED/data/rwkv_vocab_v20230424.txt"; rwkv tokenize -m m.pth "User: Hello, world!"
   24281 59 36786 45 40213 34
   $ mkdir -p .local/share/rwkv && mv rwkv_vocab_v20230424.txt .local/share/rwkv
