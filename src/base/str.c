@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -80,6 +81,16 @@ void rw_str_printf(struct rw_str *s, const char *fmt, ...)
     vsnprintf(s->data + s->size, (size_t)n + 1, fmt, args);
     va_end(args);
     s->size += (size_t)n;
+}
+
+void rw_str_add_f32(struct rw_str *s, float x)
+{
+    char text[32];
+    int digits = 1;
+    do
+        snprintf(text, sizeof text, "%.*g", digits, (double)x);
+    while (strtof(text, NULL) != x && ++digits <= 9); /* 9 are always enough */
+    rw_str_adds(s, text);
 }
 
 void rw_str_add_json(struct rw_str *s, const char *text, size_t n)

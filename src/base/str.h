@@ -23,6 +23,8 @@ void rw_str_add(struct rw_str *s, const void *bytes, size_t n);
 void rw_str_adds(struct rw_str *s, const char *text);
 void rw_str_addc(struct rw_str *s, char c);
 void rw_str_printf(struct rw_str *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Add the shortest decimal number that reads back as the same float: 1e-05, not 9.99999975e-06. */
+void rw_str_add_f32(struct rw_str *s, float x);
 /* Add text as the inside of a JSON string (no quotes); invalid UTF-8 becomes U+FFFD. */
 void rw_str_add_json(struct rw_str *s, const char *text, size_t n);
 /* Give the buffer away (to be freed with rw_free); the string is empty afterwards. NULL if failed.

@@ -171,8 +171,9 @@ static void render_config(const struct conversion *c, struct rw_str *s)
     rw_str_printf(s,
                   "  \"hidden_act\": \"sqrelu\",\n  \"norm_first\": %s,\n  \"norm_bias\": true,\n",
                   p->no_ln0 ? "false" : "true");
-    rw_str_printf(s, "  \"norm_eps\": %.9g,\n  \"tie_word_embeddings\": false,\n",
-                  (double)p->norm_eps);
+    rw_str_adds(s, "  \"norm_eps\": ");
+    rw_str_add_f32(s, p->norm_eps);
+    rw_str_adds(s, ",\n  \"tie_word_embeddings\": false,\n");
     rw_str_printf(s,
                   "  \"bos_token_id\": 0,\n  \"eos_token_id\": 0,\n  \"torch_dtype\": \"%s\"\n}\n",
                   torch_dtype(c));

@@ -38,7 +38,7 @@ static void add_number(struct rw_str *out, enum rw_meta_type type, struct rw_cur
         rw_str_printf(out, "%" PRId32, rw_cursor_i32(c));
         break;
     case RW_META_F32:
-        rw_str_printf(out, "%.9g", (double)rw_cursor_f32(c));
+        rw_str_add_f32(out, rw_cursor_f32(c));
         break;
     case RW_META_BOOL:
         rw_str_adds(out, rw_cursor_u8(c) ? "true" : "false");
@@ -89,6 +89,8 @@ void rw_meta_render(const struct rw_meta *meta, struct rw_str *out)
         rw_str_adds(out, meta->value.u ? "true" : "false");
         break;
     case RW_META_F32:
+        rw_str_add_f32(out, (float)meta->value.f);
+        break;
     case RW_META_F64:
         rw_str_printf(out, "%.9g", meta->value.f);
         break;

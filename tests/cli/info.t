@@ -37,7 +37,7 @@ What a model is and needs.
     rwkv7.context_length = 1048576
     rwkv7.embedding_length = 128
     rwkv7.block_count = 2
-    rwkv7.attention.layer_norm_epsilon = 9.99999975e-06
+    rwkv7.attention.layer_norm_epsilon = 1e-05
     rwkv7.wkv.head_size = 64
     rwkv7.attention.decay_lora_rank = 32
     rwkv7.attention.iclr_lora_rank = 32

@@ -58,6 +58,12 @@ static void test_strings(void **state)
     rw_str_reset(&s);
     rw_str_add_json(&s, "\"\\\n\x01é\xff\xc3", 8);
     assert_string_equal(s.data, "\\\"\\\\\\n\\u0001é\xef\xbf\xbd\xef\xbf\xbd");
+    rw_str_reset(&s);
+    for (size_t i = 0; i < 4; i++) {
+        rw_str_add_f32(&s, (const float[]){1e-5f, 64e-5f, -3, 0x1.fffffep127f}[i]);
+        rw_str_addc(&s, ' ');
+    }
+    assert_string_equal(s.data, "1e-05 0.00064 -3 3.4028235e+38 ");
     taken = rw_str_take(&s);
     assert_non_null(taken);
     assert_null(s.data);
