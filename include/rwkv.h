@@ -184,7 +184,7 @@ typedef struct rwkv_model_info {
     rwkv_dtype dtype;       /* the type of most weights */
     const char *format;     /* "pth", "safetensors", "gguf"; static storage */
     char fingerprint[65];   /* hexadecimal SHA-256 that states carry: equal for equal weights,
-                               whatever   the file format */
+                               whatever the file format */
     char vocab[160];        /* where the vocabulary came from, or "" if none was found */
 } rwkv_model_info;
 

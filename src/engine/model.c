@@ -166,8 +166,8 @@ static rwkv_status check_memory(const struct rwkv_model *m, uint64_t limit, rwkv
     if (available && needed > available)
         return rw_fail(
             err, RWKV_ERROR_MEMORY,
-            "%s: not enough memory: vectors %.3g MiB + one state %.3g MiB + scratch %.3g MiB = "
-            "%.3g MiB, %s %.3g MiB (a smaller chunk needs less scratch)",
+            "%s: not enough memory: vectors %.2f MiB + one state %.2f MiB + scratch %.2f MiB = "
+            "%.2f MiB, %s %.2f MiB (a smaller chunk needs less scratch)",
             m->file->path, mib(m->info.private_bytes), mib(m->info.state_bytes),
             mib(m->info.scratch_bytes), mib(needed), limit ? "the limit is" : "available are",
             mib(available));

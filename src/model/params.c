@@ -139,10 +139,15 @@ static rwkv_status build_lookup(struct rw_params *p, rwkv_error *err)
     for (size_t i = 0; i < p->n_params; i++)
         if (p->params[i].spec->in_block)
             blocks = RW_MAX(blocks, p->params[i].block + 1);
-    if (blocks == 0 || blocks > p->n_params)
+    if (blocks == 0)
         return rw_fail(err, RWKV_ERROR_MODEL,
-                       "%s: wanted blocks 0 to n − 1, found numbers up to %zu", p->file->path,
-                       blocks);
+                       "%s: wanted the tensors of at least one block, "
+                       "found none",
+                       p->file->path);
+    if (blocks > p->n_params)
+        return rw_fail(err, RWKV_ERROR_MODEL,
+                       "%s: wanted blocks numbered without a gap, found number %zu in %zu tensors",
+                       p->file->path, blocks - 1, p->n_params);
     p->sizes.n_layer = blocks;
     qsort(p->params, p->n_params, sizeof *p->params, by_place);
     p->lookup = rw_calloc(blocks * RW_SPEC_COUNT, sizeof *p->lookup);
