@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The bytes go to a file without a name (O_TMPFILE), which vanishes by itself however the process
- * ends, and is linked into place at commit. Where the file system cannot do that, a temporary name
- * beside the target is used, removed on discard.
+ * ends, and is linked into place at commit. Where the file system cannot do that, or /proc is not
+ * there to link it by, a temporary name beside the target is used, removed on discard.
+ *
+ * Temporary names are tried until one is free: another thread may be writing the same target, and
+ * a process that was killed may have left a file behind and passed its number on to us.
  */
 #include "base/output.h"
 
@@ -20,13 +23,15 @@
 #include "base/str.h"
 
 #define BUFFER_SIZE ((size_t)1 << 18)
+#define MAX_NAMES 1000 /* temporary names tried */
 
 struct rw_output {
     int fd;
     bool named; /* `temporary` exists in the directory */
     char *path;
     char *directory;
-    char *temporary;
+    char *temporary; /* room for a name in the directory */
+    size_t temporary_size;
     uint64_t position; /* bytes handed in */
     size_t buffered;   /* of them, not yet written */
     uint8_t buffer[];
@@ -47,11 +52,46 @@ static char *directory_of(const char *path)
     return n ? rw_strndup(path, n) : rw_strdup("/");
 }
 
-static char *temporary_of(const char *path)
+/* Temporary name number i. It does not grow with the target's, which may be as long as names can
+ * be.
+ */
+static void set_temporary(struct rw_output *o, int i)
 {
-    struct rw_str s = {0};
-    rw_str_printf(&s, "%s.tmp-%ld", path, (long)getpid());
-    return rw_str_take(&s);
+    snprintf(o->temporary, o->temporary_size, "%s/rwkv-%ld-%d.tmp", o->directory, (long)getpid(),
+             i);
+}
+
+/* The way to a descriptor's file that linkat can follow. */
+static void self_of(const struct rw_output *o, char path[64])
+{
+    snprintf(path, 64, "/proc/self/fd/%d", o->fd);
+}
+
+/* False, with errno set: not to be had. */
+static bool open_unnamed(struct rw_output *o)
+{
+    char self[64];
+    o->fd = open(o->directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+    if (o->fd < 0)
+        return false;
+    self_of(o, self);
+    if (access(self, F_OK) == 0)
+        return true;
+    close(o->fd);
+    o->fd = -1;
+    return false;
+}
+
+static bool open_named(struct rw_output *o)
+{
+    for (int i = 0; i < MAX_NAMES; i++) {
+        set_temporary(o, i);
+        o->fd = open(o->temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
+        o->named = o->fd >= 0;
+        if (o->named || errno != EEXIST)
+            return o->named;
+    }
+    return false;
 }
 
 static void free_output(struct rw_output *o)
@@ -76,17 +116,13 @@ rwkv_status rw_output_open(struct rw_output **out, const char *path, rwkv_error 
     o->fd = -1;
     o->path = rw_strdup(path);
     o->directory = directory_of(path);
-    o->temporary = temporary_of(path);
+    o->temporary_size = strlen(path) + 64;
+    o->temporary = rw_alloc(o->temporary_size, 1);
     if (!o->path || !o->directory || !o->temporary) {
         free_output(o);
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory to write", path);
     }
-    o->fd = open(o->directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
-    if (o->fd < 0) {
-        o->fd = open(o->temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
-        o->named = o->fd >= 0;
-    }
-    if (o->fd < 0) {
+    if (!open_unnamed(o) && !open_named(o)) {
         rw_fail(err, RWKV_ERROR_IO, "%s: cannot create: %s", path, strerror(errno));
         free_output(o);
         return RWKV_ERROR_IO;
@@ -168,18 +204,18 @@ uint64_t rw_output_position(const struct rw_output *o)
     return o->position;
 }
 
-/* Give the unnamed file its temporary name: linkat cannot replace an existing target, rename can.
- */
+/* Give the unnamed file a temporary name: linkat cannot replace an existing target, rename can. */
 static bool name_it(struct rw_output *o)
 {
-    if (o->named)
-        return true;
     char self[64];
-    snprintf(self, sizeof self, "/proc/self/fd/%d", o->fd);
-    if (linkat(AT_FDCWD, self, AT_FDCWD, o->temporary, AT_SYMLINK_FOLLOW) != 0)
-        return false;
-    o->named = true;
-    return true;
+    self_of(o, self);
+    for (int i = 0; i < MAX_NAMES && !o->named; i++) {
+        set_temporary(o, i);
+        o->named = linkat(AT_FDCWD, self, AT_FDCWD, o->temporary, AT_SYMLINK_FOLLOW) == 0;
+        if (!o->named && errno != EEXIST)
+            return false;
+    }
+    return o->named;
 }
 
 static void sync_directory(const char *directory)

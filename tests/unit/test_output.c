@@ -41,7 +41,7 @@ static size_t count_files(void)
 
     assert_non_null(d);
     for (struct dirent *e = readdir(d); e; e = readdir(d))
-        n += e->d_name[0] != '.';
+        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
     closedir(d);
     return n;
 }
@@ -113,6 +113,34 @@ static void test_replace_with_much(void **state)
     expect_content(bytes, n);
     assert_int_equal(count_files(), 1);
     rw_free(bytes);
+}
+
+/* A name as long as they may be leaves no room to add something to it. */
+static void test_longest_name(void **state)
+{
+    char path[64 + 256];
+    struct rw_output *o;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/%0*d", folder, 255, 0);
+    assert_int_equal(rw_output_open(&o, path, NULL), RWKV_OK);
+    assert_int_equal(rw_output_commit(o, NULL), RWKV_OK);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(count_files(), 1);
+}
+
+/* A process of our number was killed here before. */
+static void test_name_taken(void **state)
+{
+    char path[128];
+    struct rw_output *o = open_target();
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/rwkv-%ld-0.tmp", folder, (long)getpid());
+    fclose(fopen(path, "w"));
+    assert_int_equal(rw_output_commit(o, NULL), RWKV_OK);
+    assert_int_equal(count_files(), 2);
+    assert_int_equal(unlink(path), 0);
 }
 
 static void test_full_disk(void **state)
@@ -191,6 +219,8 @@ int main(void)
         cmocka_unit_test(test_replace_with_much),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_longest_name),
+        cmocka_unit_test(test_name_taken),
         cmocka_unit_test(test_empty),
     };
 
