@@ -239,6 +239,29 @@ done:
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
+/* config.json is written, and read, beside safetensors with Hugging Face's names only. */
+static bool has_config(const struct conversion *c, const char *out)
+{
+    return c->naming == RW_NAMES_HF && rw_has_suffix(out, ".safetensors");
+}
+
+/* Refuse to lose what only some kinds of files can say. */
+static rwkv_status check_config(const struct conversion *c, const char *out, rwkv_error *err)
+{
+    const struct rw_params *p = &c->params;
+    if (p->no_ln0 && !has_config(c, out))
+        return rw_fail(err, RWKV_ERROR_UNSUPPORTED,
+                       "%s: the model has no norm after the embedding (norm_first = false), which "
+                       "only safetensors in the Hugging Face naming can say",
+                       p->file->path);
+    if (p->norm_eps != RW_NORM_EPS && !has_config(c, out) && c->naming != RW_NAMES_GGUF)
+        return rw_fail(err, RWKV_ERROR_UNSUPPORTED,
+                       "%s: the epsilon of the model's norms is %g, not %g, which only GGUF and "
+                       "safetensors in the Hugging Face naming can say",
+                       p->file->path, (double)p->norm_eps, (double)RW_NORM_EPS);
+    return RWKV_OK;
+}
+
 static rwkv_status choose_naming(struct conversion *c, const char *out, rwkv_error *err)
 {
     bool gguf = rw_has_suffix(out, ".gguf");
@@ -251,12 +274,7 @@ static rwkv_status choose_naming(struct conversion *c, const char *out, rwkv_err
     c->naming = gguf                                   ? RW_NAMES_GGUF
                 : c->options->naming == RWKV_NAMING_HF ? RW_NAMES_HF
                                                        : RW_NAMES_BLINKDL;
-    if (c->params.no_ln0 && c->naming != RW_NAMES_HF)
-        return rw_fail(
-            err, RWKV_ERROR_UNSUPPORTED,
-            "%s: the model has no norm after the embedding (norm_first = false), which only "
-            "the Hugging Face naming can say",
-            c->params.file->path);
+    RW_TRY(check_config(c, out, err));
     rwkv_dtype type = c->options->dtype;
     if (c->options->has_dtype && type != RWKV_DTYPE_F32 && type != RWKV_DTYPE_F16 &&
         type != RWKV_DTYPE_BF16)
@@ -279,7 +297,7 @@ static rwkv_status convert(struct conversion *c, const char *in, const char *out
     RW_TRY(rw_params_open(&c->params, c->file, err));
     RW_TRY(choose_naming(c, out, err));
     RW_TRY(check_target(out, c->options->overwrite, err));
-    bool with_config = c->naming == RW_NAMES_HF && rw_has_suffix(out, ".safetensors");
+    bool with_config = has_config(c, out);
     int n = snprintf(config, sizeof config, "%.*sconfig.json", (int)(rw_basename(out) - out), out);
     if (n < 0 || (size_t)n >= sizeof config)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: too long a path", out);

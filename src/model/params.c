@@ -233,21 +233,37 @@ static rwkv_status make_ln0(struct rw_params *p, rwkv_error *err)
     return add(p, &rw_rwkv7_specs[RW_SPEC_ln0_bias], 0, &t, err);
 }
 
-static void read_config(struct rw_params *p)
+static rwkv_status read_norm_eps(struct rw_params *p, const char *key, rwkv_error *err)
 {
-    uint64_t norm_first;
-    double eps;
-    p->norm_eps = 1e-5f;
-    if (p->naming == RW_NAMES_HF) {
-        const struct rw_meta *m = rw_file_meta(p->file, "config.norm_first");
-        norm_first = m && m->type == RW_META_BOOL ? m->value.u : 1;
-        p->no_ln0 = !norm_first;
-        if (rw_file_meta_f64(p->file, "config.norm_eps", &eps))
-            p->norm_eps = (float)eps;
-    } else if (p->naming == RW_NAMES_GGUF &&
-               rw_file_meta_f64(p->file, "rwkv7.attention.layer_norm_epsilon", &eps)) {
-        p->norm_eps = (float)eps;
-    }
+    const struct rw_meta *meta = rw_file_meta(p->file, key);
+    double eps = 0;
+    if (!meta)
+        return RWKV_OK;
+    if (!rw_meta_f64(meta, &eps))
+        return rw_fail(err, RWKV_ERROR_MODEL, "%s: %s: wanted a number, found something else",
+                       p->file->path, key);
+    if (!(eps >= 0 && eps <= 1))
+        return rw_fail(err, RWKV_ERROR_MODEL, "%s: %s: wanted a number from 0 to 1, found %g",
+                       p->file->path, key, eps);
+    p->norm_eps = (float)eps;
+    return RWKV_OK;
+}
+
+/* What is said beside the tensors and changes the computation. */
+static rwkv_status read_config(struct rw_params *p, rwkv_error *err)
+{
+    p->norm_eps = RW_NORM_EPS;
+    if (p->naming == RW_NAMES_GGUF)
+        return read_norm_eps(p, "rwkv7.attention.layer_norm_epsilon", err);
+    if (p->naming != RW_NAMES_HF)
+        return RWKV_OK;
+    const struct rw_meta *first = rw_file_meta(p->file, "config.norm_first");
+    if (first && first->type != RW_META_BOOL)
+        return rw_fail(err, RWKV_ERROR_MODEL,
+                       "%s: config.norm_first: wanted true or false, found something else",
+                       p->file->path);
+    p->no_ln0 = first && !first->value.u;
+    return read_norm_eps(p, "config.norm_eps", err);
 }
 
 /* --- shapes ----------------------------------------------------------------------------------- */
@@ -269,9 +285,9 @@ static rwkv_status read_head_size(struct rw_params *p, rwkv_error *err)
     if (p->naming == RW_NAMES_GGUF && !rw_file_meta_u64(p->file, "rwkv7.wkv.head_size", &n))
         return rw_fail(err, RWKV_ERROR_MODEL, "%s: wanted metadata rwkv7.wkv.head_size, found none",
                        p->file->path);
-    if (n == 0)
+    if (n == 0 && p->naming != RW_NAMES_GGUF)
         return fail_shape(p, r_k, "[heads, head size]", err);
-    if (n > RW_MAX_HEAD_SIZE || p->sizes.n_embd % n != 0)
+    if (n == 0 || n > RW_MAX_HEAD_SIZE || p->sizes.n_embd % n != 0)
         return rw_fail(
             err, RWKV_ERROR_MODEL,
             "%s: wanted a head size of at most %d that divides the width %zu, found %llu",
@@ -385,22 +401,28 @@ static rwkv_status check_shape(const struct rw_params *p, const struct rw_param 
         snprintf(wanted, sizeof wanted, "[%zu]", cols);
         return fail_shape(p, param, wanted, err);
     }
-    bool usable = param->tensor.dtype < RWKV_DTYPE_MODEL_COUNT;
-    if (!usable) {
-        char name[128];
-        rw_param_name(name, param->spec, p->naming, param->block);
-        return rw_fail(err, RWKV_ERROR_UNSUPPORTED,
-                       "%s: tensor %s: wanted a float or quantized type, found %s", p->file->path,
-                       name, rwkv_dtype_name(param->tensor.dtype));
-    }
     return RWKV_OK;
+}
+
+static rwkv_status check_type(const struct rw_params *p, const struct rw_param *param,
+                              rwkv_error *err)
+{
+    char name[128];
+    if (param->tensor.dtype < RWKV_DTYPE_MODEL_COUNT)
+        return RWKV_OK;
+    rw_param_name(name, param->spec, p->naming, param->block);
+    return rw_fail(err, RWKV_ERROR_UNSUPPORTED,
+                   "%s: tensor %s: wanted a float or quantized type, found %s", p->file->path, name,
+                   rwkv_dtype_name(param->tensor.dtype));
 }
 
 static rwkv_status check_shapes(struct rw_params *p, rwkv_error *err)
 {
-    for (size_t i = 0; i < p->n_params; i++)
+    for (size_t i = 0; i < p->n_params; i++) {
         if (!p->params[i].unused)
             RW_TRY(check_shape(p, &p->params[i], err));
+        RW_TRY(check_type(p, &p->params[i], err)); /* conversion copies the unused ones, too */
+    }
     return RWKV_OK;
 }
 
@@ -430,7 +452,7 @@ rwkv_status rw_params_make(struct rw_params *out, const struct rw_sizes *sizes,
                            const struct rw_ranks *ranks, rwkv_dtype dtype, rwkv_error *err)
 {
     static const struct rw_file nowhere = {.path = (char *)"a new model"};
-    struct rw_params p = {.file = &nowhere, .naming = RW_NAMES_GGUF, .norm_eps = 1e-5f};
+    struct rw_params p = {.file = &nowhere, .naming = RW_NAMES_GGUF, .norm_eps = RW_NORM_EPS};
     rwkv_status status = RWKV_OK;
     p.sizes = *sizes;
     for (size_t block = 0; block < sizes->n_layer; block++) {
@@ -468,7 +490,7 @@ rwkv_status rw_params_open(struct rw_params *out, const struct rw_file *file, rw
                        file->path, other);
     for (size_t i = 0; i < file->n_tensors; i++)
         RW_GO(place(&p, &file->tensors[i], err));
-    read_config(&p);
+    RW_GO(read_config(&p, err));
     RW_GO(make_ln0(&p, err));
     drop_dummies(&p);
     RW_GO(build_lookup(&p, err));

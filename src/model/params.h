@@ -63,6 +63,8 @@ struct rw_sizes {
     size_t n_layer, n_embd, n_vocab, n_ffn, head_size;
 };
 
+#define RW_NORM_EPS 1e-5f /* where a file gives none */
+
 struct rw_params {
     const struct rw_file *file; /* borrowed */
     enum rw_naming naming;

@@ -78,6 +78,34 @@ Errors leave nothing behind.
   [1]
   $ ls out
 
+What config.json says of the norms is not lost silently, and nonsense in it is refused.
+
+  $ mkdir hf && rwkv convert -q m.pth hf/model.safetensors --naming hf && cp hf/config.json good.json
+  $ sed 's/"norm_first": true/"norm_first": false/' good.json > hf/config.json
+  > for f in out/m.safetensors out/m.pth; do rwkv convert hf $f; done; rwkv convert hf out/m.pth --naming hf
+  ! rwkv: hf/model.safetensors: the model has no norm after the embedding (norm_first = false), which only safetensors in the Hugging Face naming can say
+  ! rwkv: hf/model.safetensors: the model has no norm after the embedding (norm_first = false), which only safetensors in the Hugging Face naming can say
+  ! rwkv: hf/model.safetensors: the model has no norm after the embedding (norm_first = false), which only safetensors in the Hugging Face naming can say
+  [1]
+  $ sed 's/"norm_eps": [^,]*/"norm_eps": 0.001/' good.json > hf/config.json
+  > for f in m.safetensors m.pth; do rwkv convert hf out/$f; done; rwkv convert hf out/m.pth --naming hf
+  ! rwkv: hf/model.safetensors: the epsilon of the model's norms is 0.001, not 1e-05, which only GGUF and safetensors in the Hugging Face naming can say
+  ! rwkv: hf/model.safetensors: the epsilon of the model's norms is 0.001, not 1e-05, which only GGUF and safetensors in the Hugging Face naming can say
+  ! rwkv: hf/model.safetensors: the epsilon of the model's norms is 0.001, not 1e-05, which only GGUF and safetensors in the Hugging Face naming can say
+  [1]
+  $ rwkv convert -q hf eps.gguf --vocab ascii.txt && rwkv forward hf --tokens 1,2 --out 1.safetensors
+  > rwkv forward eps.gguf --tokens 1,2 --out 2.safetensors; cmp 1.safetensors 2.safetensors
+  $ for eps in -1 1e300 '"x"'; do sed "s/\"norm_eps\": [^,]*/\"norm_eps\": $eps/" good.json > hf/config.json
+  > rwkv convert hf out/m.pth; done
+  ! rwkv: hf/model.safetensors: config.norm_eps: wanted a number from 0 to 1, found -1
+  ! rwkv: hf/model.safetensors: config.norm_eps: wanted a number from 0 to 1, found 1e+300
+  ! rwkv: hf/model.safetensors: config.norm_eps: wanted a number, found something else
+  [1]
+  $ sed 's/"norm_first": true/"norm_first": "no"/' good.json > hf/config.json; rwkv convert hf out/m.pth
+  ! rwkv: hf/model.safetensors: config.norm_first: wanted true or false, found something else
+  [1]
+  $ ls out
+
 What is quantized becomes F32 where the format has no such type.
 
   $ rwkv bench --make 1,128,256,q8_0 --prompt 0 --decode 0 --keep q.gguf && rwkv convert -q q.gguf q.pth

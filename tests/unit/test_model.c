@@ -60,6 +60,45 @@ static void wrong_type(void **state)
     tensors_free(&t);
 }
 
+/* Block 0's v0, v1, v2 are not used, but converting copies them. */
+static void wrong_type_unused(void **state)
+{
+    (void)state;
+    struct tensors t;
+    tensors_read(&t, SMALL_F16);
+    const void *data = tensors_find(&t, "emb.weight")->data;
+    t.items[t.n++] = (rwkv_write_tensor){"blocks.0.att.v1", RWKV_DTYPE_F8_E4M3, 2, {64, 32}, data};
+    expect_refusal(&t, ".safetensors", RWKV_ERROR_UNSUPPORTED, "F8_E4M3");
+    t.n--;
+    tensors_free(&t);
+}
+
+/* A GGUF says the head size itself. */
+static void wrong_head_size(void **state)
+{
+    (void)state;
+    static const char key[] = "rwkv7.wkv.head_size";
+    static char bytes[1 << 20];
+    static const uint8_t sizes[] = {0, 7, 255};
+    char path[1024];
+    FILE *f = fopen(unit_source(path, SMALL_GGUF), "rb");
+    assert_non_null(f);
+    size_t n = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    char *value = memmem(bytes, n, key, strlen(key));
+    assert_non_null(value);
+    value += strlen(key) + 4; /* behind the type */
+    for (size_t i = 0; i < sizeof sizes; i++) {
+        rwkv_model *m = NULL;
+        rwkv_error err = {0};
+        *value = (char)sizes[i];
+        assert_int_equal(rwkv_model_open_memory(bytes, n, "m.gguf", NULL, &m, &err),
+                         RWKV_ERROR_MODEL);
+        if (!strstr(err.message, "a head size of at most 512 that divides the width 64"))
+            fail_msg("%s", err.message);
+    }
+}
+
 static void unknown_tensor(void **state)
 {
     (void)state;
@@ -278,7 +317,8 @@ int main(void)
         cmocka_unit_test(wrong_type),       cmocka_unit_test(unknown_tensor),
         cmocka_unit_test(other_kinds),      cmocka_unit_test(both_orientations),
         cmocka_unit_test(information),      cmocka_unit_test(bad_options),
-        cmocka_unit_test(transposed_views),
+        cmocka_unit_test(transposed_views), cmocka_unit_test(wrong_type_unused),
+        cmocka_unit_test(wrong_head_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
