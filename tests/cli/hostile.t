@@ -1,7 +1,5 @@
 Files made to do harm, or damaged: each ends with status 1 and one line that names it; good ones are read exactly.
 
-Needs: $SHARED/vectors/pth
-
   $ cat > check.py <<'END'
   > import json, pathlib, subprocess, sys
   > folder = pathlib.Path(sys.argv[1])
@@ -23,12 +21,12 @@ Needs: $SHARED/vectors/pth
   >         if not got or any(got[k] != want[k] for k in ("dtype", "shape", "sha256")):
   >             print(case["file"], name, want, got)
   > END
-  > python3 check.py "$SHARED/vectors/pth"; ls
+  > python3 check.py "$DATA/pth"; ls
   check.py
 
 None of them runs either, or converts, and nothing is left behind.
 
-  $ for f in "$SHARED"/vectors/pth/*.pth "$SHARED"/vectors/pth/*.gguf "$SHARED"/vectors/pth/*.safetensors
+  $ for f in "$DATA"/pth/*.pth "$DATA"/pth/*.gguf "$DATA"/pth/*.safetensors
   > do rwkv convert "$f" out.gguf; rwkv run -m "$f" x; done 2>&1 | sed 's/^rwkv: .*/one line/' | sort | uniq
   one line
   $ ls
