@@ -290,6 +290,19 @@ static rwkv_status check_target(const char *path, bool overwrite, rwkv_error *er
     return RWKV_OK;
 }
 
+/* A model and its config.json: neither takes its name before all that can fail is done. */
+static rwkv_status write_folder(struct conversion *c, const char *out, const char *config,
+                                rwkv_error *err)
+{
+    struct rw_output *written;
+    RW_TRY(rw_conversion_config(c, config, &written, err));
+    rwkv_status status = write_outputs(c, out, err);
+    if (status == RWKV_OK)
+        return rw_output_commit(written, err);
+    rw_output_discard(written);
+    return status;
+}
+
 static rwkv_status convert(struct conversion *c, const char *in, const char *out, rwkv_error *err)
 {
     char config[4096];
@@ -309,8 +322,7 @@ static rwkv_status convert(struct conversion *c, const char *in, const char *out
     c->floats = rw_alloc(PIECE, sizeof(float));
     if (!c->piece || !c->floats)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a piece of a tensor");
-    RW_TRY(write_outputs(c, out, err));
-    return with_config ? rw_conversion_config(c, config, err) : RWKV_OK;
+    return with_config ? write_folder(c, out, config, err) : write_outputs(c, out, err);
 }
 
 void rw_conversion_fini(struct conversion *c)

@@ -3,6 +3,7 @@
 #ifndef RW_ENGINE_CONVERT_INT_H
 #define RW_ENGINE_CONVERT_INT_H
 
+#include "base/output.h"
 #include "base/str.h"
 #include "engine/engine.h"
 #include "tensor/convert.h"
@@ -43,7 +44,8 @@ void rw_conversion_fini(struct conversion *c);
 rwkv_status rw_conversion_meta(struct conversion *c, rwkv_error *err);
 void rw_conversion_meta_fini(struct conversion *c);
 
-/* config.json of a Hugging Face folder. */
-rwkv_status rw_conversion_config(const struct conversion *c, const char *path, rwkv_error *err);
+/* config.json of a Hugging Face folder, written but not yet in place: commit or discard *out. */
+rwkv_status rw_conversion_config(const struct conversion *c, const char *path,
+                                 struct rw_output **out, rwkv_error *err);
 
 #endif

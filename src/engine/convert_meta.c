@@ -179,7 +179,8 @@ static void render_config(const struct conversion *c, struct rw_str *s)
                   torch_dtype(c));
 }
 
-rwkv_status rw_conversion_config(const struct conversion *c, const char *path, rwkv_error *err)
+rwkv_status rw_conversion_config(const struct conversion *c, const char *path,
+                                 struct rw_output **out, rwkv_error *err)
 {
     struct rw_str s = {0};
     struct rw_output *o = NULL;
@@ -189,7 +190,7 @@ rwkv_status rw_conversion_config(const struct conversion *c, const char *path, r
         RW_GO(rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory", path));
     RW_GO(rw_output_open(&o, path, err));
     RW_GO(rw_output_write(o, s.data, s.size, err));
-    status = rw_output_commit(o, err);
+    *out = o;
     o = NULL;
 done:
     rw_output_discard(o);

@@ -106,6 +106,14 @@ What config.json says of the norms is not lost silently, and nonsense in it is r
   [1]
   $ ls out
 
+No model without its config.json.
+
+  $ mkdir -p hf2/config.json && rwkv convert --force m.pth hf2/model.safetensors --naming hf
+  ! rwkv: hf2/config.json: wanted a file to write, found a directory
+  [1]
+  $ ls hf2
+  config.json
+
 What is quantized becomes F32 where the format has no such type.
 
   $ rwkv bench --make 1,128,256,q8_0 --prompt 0 --decode 0 --keep q.gguf && rwkv convert -q q.gguf q.pth
