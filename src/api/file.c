@@ -101,6 +101,22 @@ void rwkv_file_meta(rwkv_file *file, size_t index, const char **key, const char 
     *value = file->value.data && !file->value.failed ? file->value.data : "";
 }
 
+static rwkv_status check_tensor(const rwkv_write_tensor *t, size_t i, const char *path,
+                                rwkv_error *err)
+{
+    if (!t->name)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: tensor %zu: wanted a name, found NULL", path,
+                       i);
+    if (t->n_dims > RWKV_MAX_DIMS)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "%s: tensor %s: wanted at most %d dimensions, found %zu", path, t->name,
+                       RWKV_MAX_DIMS, t->n_dims);
+    if ((size_t)t->dtype >= RWKV_DTYPE_COUNT)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: tensor %s: no such type: %d", path, t->name,
+                       (int)t->dtype);
+    return RWKV_OK;
+}
+
 rwkv_status rwkv_file_write(const char *path, const rwkv_write_tensor *tensors, size_t n_tensors,
                             rwkv_error *err)
 {
@@ -111,14 +127,20 @@ rwkv_status rwkv_file_write(const char *path, const rwkv_write_tensor *tensors, 
     if (!named)
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory", path);
     for (size_t i = 0; i < n_tensors; i++) {
+        RW_GO(check_tensor(&tensors[i], i, path, err));
         named[i].name = tensors[i].name;
         rw_tensor_init(&named[i].tensor, tensors[i].dtype, tensors[i].n_dims, tensors[i].shape,
                        tensors[i].data);
     }
     struct rw_write_plan plan = {.tensors = named, .n_tensors = n_tensors};
     RW_GO(rw_writer_open(&w, path, &plan, err));
-    for (size_t i = 0; i < n_tensors; i++)
-        RW_GO(rw_writer_data(w, tensors[i].data, rw_tensor_bytes(&named[i].tensor), err));
+    for (size_t i = 0; i < n_tensors; i++) {
+        size_t bytes = rw_tensor_bytes(&named[i].tensor);
+        if (bytes && !tensors[i].data)
+            RW_GO(rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: tensor %s: wanted %zu bytes, found NULL",
+                          path, tensors[i].name, bytes));
+        RW_GO(rw_writer_data(w, tensors[i].data, bytes, err));
+    }
     status = rw_writer_commit(w, err);
     w = NULL;
 done:

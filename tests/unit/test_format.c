@@ -164,6 +164,30 @@ static void test_refuses_plans(void **state)
 }
 
 /* A file appears whole with commit, and not at all with discard; an older one stays until then. */
+/* What a caller of the library may get wrong. */
+static void test_refuses_arguments(void **state)
+{
+    (void)state;
+    static const float one = 1;
+    static const struct {
+        rwkv_write_tensor tensor;
+        const char *message;
+    } cases[] = {
+        {{NULL, RWKV_DTYPE_F32, 1, {1}, &one}, "tensor 0: wanted a name, found NULL"},
+        {{"w", RWKV_DTYPE_F32, 9, {1}, &one}, "wanted at most 8 dimensions, found 9"},
+        {{"w", (rwkv_dtype)99, 1, {1}, &one}, "no such type: 99"},
+        {{"w", RWKV_DTYPE_F32, 1, {1}, NULL}, "wanted 4 bytes, found NULL"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        rwkv_error err = {0};
+        assert_int_equal(rwkv_file_write("nowhere.pth", &cases[i].tensor, 1, &err),
+                         RWKV_ERROR_ARGUMENT);
+        if (!strstr(err.message, cases[i].message))
+            fail_msg("%s", err.message);
+        assert_int_not_equal(access("nowhere.pth", F_OK), 0);
+    }
+}
+
 static void test_whole_or_absent(void **state)
 {
     const size_t shape[] = {4}, none[] = {0};
@@ -207,11 +231,11 @@ static void test_cannot_create(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unknown),       cmocka_unit_test(test_suffix),
-        cmocka_unit_test(test_folder),        cmocka_unit_test(test_no_permission),
-        cmocka_unit_test(test_close_nothing), cmocka_unit_test(test_finds_names),
-        cmocka_unit_test(test_refuses_plans), cmocka_unit_test(test_whole_or_absent),
-        cmocka_unit_test(test_cannot_create),
+        cmocka_unit_test(test_unknown),         cmocka_unit_test(test_suffix),
+        cmocka_unit_test(test_folder),          cmocka_unit_test(test_no_permission),
+        cmocka_unit_test(test_close_nothing),   cmocka_unit_test(test_finds_names),
+        cmocka_unit_test(test_refuses_plans),   cmocka_unit_test(test_refuses_arguments),
+        cmocka_unit_test(test_whole_or_absent), cmocka_unit_test(test_cannot_create),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
