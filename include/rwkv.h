@@ -179,7 +179,7 @@ typedef struct rwkv_model_info {
     uint64_t state_bytes;   /* one session's state */
     uint64_t scratch_bytes; /* activations of a chunk, shared by the model's sessions */
     size_t chunk;           /* tokens a chunk */
-    int threads;            /* in use; 0 in a plan that was not opened */
+    int threads;            /* in use; in a plan: that would be */
     const char *cpu;        /* instruction set in use: "ref", "avx2", "avx512"; static storage */
     rwkv_dtype dtype;       /* the type of most weights */
     const char *format;     /* "pth", "safetensors", "gguf"; static storage */
