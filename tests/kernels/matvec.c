@@ -157,7 +157,7 @@ static bool bench_product_new(struct context *ctx, struct bench_product *p, size
     p->dtype = ctx->dtype;
     p->stride = row_bytes(ctx->dtype, inner);
     p->w = malloc(outer * p->stride);
-    p->x = malloc(p->cols * sizeof(float));
+    p->x = aligned_alloc(64, (p->cols * sizeof(float) + 63) / 64 * 64);
     p->y = malloc(p->rows * sizeof(float));
     if (!p->w || !p->x || !p->y)
         return expect(ctx, false, "no memory for the benchmark");

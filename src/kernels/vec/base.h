@@ -41,6 +41,9 @@
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
+/* The compiler forgets what it knows of an object's value and reads it again. */
+#define IN_MEMORY(object) __asm__("" : "+m"(object))
+
 #define EACH(i, n) UNROLL for (size_t i = 0; i < (n); i++)
 
 #endif

@@ -28,6 +28,7 @@ VEC void chunk_group(rwkv_dtype type, vf w[32 / LANES], const struct chunk *c, c
 VEC void chunk_open(rwkv_dtype type, struct chunk *c, const uint8_t *p, size_t groups)
 {
     chunk_scales(type, c, p, groups);
+    IN_MEMORY(*c); /* a scale is then one load that fills a vector; from registers it is shuffles */
 #ifdef CHUNK_LOOKUP
     if (chunk_lookup(type))
         return;
@@ -50,17 +51,20 @@ VEC void dot_group(rwkv_dtype type, vf *acc, const struct chunk *c, const uint8_
     }
 }
 
-/* Sums of n (1 or 4) rows. */
+/* Sums of n (1 or 4) rows. Meanwhile the bytes `ahead` of them are fetched. */
 VEC void matvec_block_rows(rwkv_dtype type, float *y, const float *x, const uint8_t *w, size_t cols,
-                           size_t stride, const size_t n)
+                           size_t stride, size_t ahead, const size_t n)
 {
     struct chunk c[4];
     vf acc[4];
     EACH (r, n)
         acc[r] = v_zero();
     for (; cols >= CHUNK; cols -= CHUNK, x += CHUNK, w += chunk_size(type)) {
-        EACH (r, n)
+        EACH (r, n) {
+            for (size_t i = 0; i < chunk_size(type); i += 64)
+                __builtin_prefetch(w + r * stride + ahead + i, 0, 2);
             chunk_open(type, &c[r], w + r * stride, GROUPS);
+        }
         EACH (g, GROUPS)
             dot_group(type, acc, c, w, stride, x, g, n);
     }
@@ -81,9 +85,10 @@ VEC void matvec_block(rwkv_dtype type, float *y, const float *x, const uint8_t *
 {
     size_t r = 0;
     for (; r + 4 <= rows; r += 4)
-        matvec_block_rows(type, y + r, x, w + r * stride, cols, stride, 4);
+        matvec_block_rows(type, y + r, x, w + r * stride, cols, stride,
+                          r + 8 <= rows ? 4 * stride : 0, 4);
     for (; r < rows; r++)
-        matvec_block_rows(type, y + r, x, w + r * stride, cols, stride, 1);
+        matvec_block_rows(type, y + r, x, w + r * stride, cols, stride, 0, 1);
 }
 
 VEC void unpack_group(rwkv_dtype type, float *restrict to, const struct chunk *c, const uint8_t *p,

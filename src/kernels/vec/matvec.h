@@ -29,21 +29,32 @@ VEC vf plain_load_part(rwkv_dtype type, const uint8_t *p, size_t n)
                                     : v_load_bf16_part(p, n);
 }
 
-/* Sums of n (1 or 4) rows. */
-VEC void matvec_rows(rwkv_dtype type, float *y, const float *x, const uint8_t *w, size_t cols,
-                     size_t stride, const size_t n)
+/* Add LANES columns of n rows, at w and x, to their sums. */
+VEC void matvec_add(rwkv_dtype type, vf *acc, const float *x, const uint8_t *w, size_t stride,
+                    const size_t n)
 {
-    const size_t size = plain_size(type);
+    vf xk = v_load(x);
+    EACH (r, n)
+        acc[r] = v_fma(plain_load(type, w + r * stride), xk, acc[r]);
+}
+
+/* Sums of n (1 or 4) rows. Meanwhile the bytes `ahead` of them are fetched. */
+VEC void matvec_rows(rwkv_dtype type, float *y, const float *x, const uint8_t *w, size_t cols,
+                     size_t stride, size_t ahead, const size_t n)
+{
+    const size_t size = plain_size(type), line = 64 / size;
     vf acc[4];
     EACH (r, n)
         acc[r] = v_zero();
     size_t k = 0;
-    for (; k + LANES <= cols; k += LANES) {
-        vf xk = v_load(x + k);
-        EACH (r, n) {
-            acc[r] = v_fma(plain_load(type, w + r * stride + k * size), xk, acc[r]);
-        }
+    for (; k + line <= cols; k += line) {
+        EACH (r, n)
+            __builtin_prefetch(w + r * stride + k * size + ahead, 0, 2);
+        EACH (i, line / LANES)
+            matvec_add(type, acc, x + k + i * LANES, w + (k + i * LANES) * size, stride, n);
     }
+    for (; k + LANES <= cols; k += LANES)
+        matvec_add(type, acc, x + k, w + k * size, stride, n);
     if (k < cols) {
         vf xk = v_load_part(x + k, cols - k);
         EACH (r, n) {
@@ -62,9 +73,10 @@ VEC void matvec(rwkv_dtype type, float *y, const float *x, const uint8_t *w, siz
 {
     size_t r = 0;
     for (; r + 4 <= rows; r += 4)
-        matvec_rows(type, y + r, x, w + r * stride, cols, stride, 4);
+        matvec_rows(type, y + r, x, w + r * stride, cols, stride, r + 8 <= rows ? 4 * stride : 0,
+                    4);
     for (; r < rows; r++)
-        matvec_rows(type, y + r, x, w + r * stride, cols, stride, 1);
+        matvec_rows(type, y + r, x, w + r * stride, cols, stride, 0, 1);
 }
 
 /* Outputs of one strip: `width` whole vectors, or one vector of n < LANES outputs if `part`. */

@@ -63,7 +63,15 @@ VEC __m256 floats8(uint64_t bytes)
 /* --- scales
  * --------------------------------------------------------------------------------------- */
 
-/* The halves at the start of `groups` blocks, `size` bytes each. */
+/* The halves at the start of four blocks, `size` bytes each. */
+VEC uint64_t halves4(const uint8_t *p, size_t size)
+{
+    return (uint64_t)bits16(p) | (uint64_t)bits16(p + size) << 16 |
+           (uint64_t)bits16(p + 2 * size) << 32 | (uint64_t)bits16(p + 3 * size) << 48;
+}
+
+/* The halves at the start of `groups` blocks. They are put together by scalar instructions, which
+ * leaves the vector units to the products. */
 VEC void scales_small(float to[16], const uint8_t *p, size_t size, size_t groups)
 {
     if (groups < GROUPS) {
@@ -71,10 +79,7 @@ VEC void scales_small(float to[16], const uint8_t *p, size_t size, size_t groups
             to[g] = half_at(p + g * size);
         return;
     }
-    __m128i h = _mm_set_epi16((short)bits16(p + 7 * size), (short)bits16(p + 6 * size),
-                              (short)bits16(p + 5 * size), (short)bits16(p + 4 * size),
-                              (short)bits16(p + 3 * size), (short)bits16(p + 2 * size),
-                              (short)bits16(p + size), (short)bits16(p));
+    __m128i h = _mm_set_epi64x((long long)halves4(p + 4 * size, size), (long long)halves4(p, size));
     _mm256_storeu_ps(to, _mm256_cvtph_ps(h));
 }
 

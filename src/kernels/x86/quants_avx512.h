@@ -65,29 +65,41 @@ VEC void chunk_nibbles(rwkv_dtype type, __m512i q[2], const uint8_t *p, size_t g
     q[1] = _mm512_srli_epi32(q[0], 4);
 }
 
-/* The fifth bits of group g, one an element. */
-VEC uint32_t chunk_fifths(rwkv_dtype type, const uint8_t *p, size_t g)
+/* The fifth bit of each element of group g, at its place in a code; the other bits are anything. */
+VEC void chunk_fifths(rwkv_dtype type, __m512i bit[2], const uint8_t *p, size_t g)
 {
-    if (type == RWKV_DTYPE_Q5_0)
-        return bits32(p + 22 * g + 2);
-    if (type == RWKV_DTYPE_Q5_1)
-        return bits32(p + 24 * g + 4);
-    return _mm256_test_epi8_mask(load32(p + 16), _mm256_set1_epi8((char)(1 << g)));
+    if (type == RWKV_DTYPE_Q5_K) {
+        EACH (i, 2) {
+            __m512i bytes = _mm512_cvtepu8_epi32(load16(p + 16 + 16 * i));
+            bit[i] = g <= 4 ? _mm512_slli_epi32(bytes, (unsigned)(4 - g))
+                            : _mm512_srli_epi32(bytes, (unsigned)(g - 4));
+        }
+        return;
+    }
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    uint32_t bits = bits32(type == RWKV_DTYPE_Q5_0 ? p + 22 * g + 2 : p + 24 * g + 4);
+    __m512i all = _mm512_set1_epi32((int)bits);
+    EACH (i, 2)
+        bit[i] = _mm512_rorv_epi32(all, _mm512_add_epi32(lane, _mm512_set1_epi32(16 * (int)i - 4)));
 }
 
 VEC void chunk_group_lookup(rwkv_dtype type, vf w[2], const struct chunk *c, const uint8_t *p,
                             size_t g)
 {
     vf values = code_values(type), low = table(type, c, g, values);
-    __m512i q[2];
+    __m512i q[2], bit[2];
     chunk_nibbles(type, q, p, g);
-    w[0] = _mm512_permutexvar_ps(q[0], low);
-    w[1] = _mm512_permutexvar_ps(q[1], low);
-    if (type == RWKV_DTYPE_Q5_0 || type == RWKV_DTYPE_Q5_1 || type == RWKV_DTYPE_Q5_K) {
-        vf high = table(type, c, g, v_add(values, v_set(16)));
-        uint32_t fifths = chunk_fifths(type, p, g);
-        w[0] = _mm512_mask_permutexvar_ps(w[0], (__mmask16)fifths, q[0], high);
-        w[1] = _mm512_mask_permutexvar_ps(w[1], (__mmask16)(fifths >> 16), q[1], high);
+    if (type != RWKV_DTYPE_Q5_0 && type != RWKV_DTYPE_Q5_1 && type != RWKV_DTYPE_Q5_K) {
+        EACH (i, 2)
+            w[i] = _mm512_permutexvar_ps(q[i], low);
+        return;
+    }
+    vf high = table(type, c, g, v_add(values, v_set(16)));
+    const __m512i fifth = _mm512_set1_epi32(16);
+    chunk_fifths(type, bit, p, g);
+    EACH (i, 2) {
+        __m512i code = _mm512_ternarylogic_epi32(bit[i], q[i], fifth, 0xe4); /* fifth ? bit : q */
+        w[i] = _mm512_permutex2var_ps(low, code, high);
     }
 }
 
