@@ -8,6 +8,7 @@
  * lie beside the index: a name that leads elsewhere is refused.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
@@ -206,21 +207,34 @@ static rwkv_status add_scalars(struct rw_file *file, const char *path, struct rw
     }
 }
 
+/* A configuration that is there but cannot be read may not matter: whoever needs one finds the
+ * reason under the key "config.json". */
+static rwkv_status note_broken_config(struct rw_file *file, const char *why, rwkv_error *err)
+{
+    char *kept = rw_strdup(why);
+    RW_TRY(rw_file_keep(file, kept, err));
+    struct rw_meta meta = {.type = RW_META_STRING, .value.s = {kept, strlen(kept)}};
+    return rw_file_add_meta(file, "config.json", strlen("config.json"), meta, err);
+}
+
 rwkv_status rw_safetensors_add_config(struct rw_file *file, rwkv_error *err)
 {
     const char *path;
     char *text;
     size_t size, before = file->n_meta;
+    rwkv_error inner = {0};
     RW_TRY(sibling(file, "config.json", &path, err));
     RW_TRY(rw_file_build_index(file, err));
-    if (rw_read_file(path, MAX_CONFIG, &text, &size, NULL) != RWKV_OK)
+    if (access(path, F_OK) != 0)
         return RWKV_OK; /* most files have none beside them */
-    rwkv_error inner;
-    rwkv_status status = add_scalars(file, path, (struct rw_bytes){text, size}, &inner);
-    rw_free(text);
-    if (status == RWKV_ERROR_FORMAT) { /* not JSON: then it is not the model's configuration */
+    rwkv_status status = rw_read_file(path, MAX_CONFIG, &text, &size, &inner);
+    if (status == RWKV_OK) {
+        status = add_scalars(file, path, (struct rw_bytes){text, size}, &inner);
+        rw_free(text);
+    }
+    if (status == RWKV_ERROR_FORMAT || status == RWKV_ERROR_IO) {
         file->n_meta = before;
-        return RWKV_OK;
+        return note_broken_config(file, inner.message, err);
     }
     return status == RWKV_OK ? status : rw_fail(err, status, "%s", inner.message);
 }

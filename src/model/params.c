@@ -257,6 +257,10 @@ static rwkv_status read_config(struct rw_params *p, rwkv_error *err)
         return read_norm_eps(p, "rwkv7.attention.layer_norm_epsilon", err);
     if (p->naming != RW_NAMES_HF)
         return RWKV_OK;
+    struct rw_bytes broken;
+    if (rw_file_meta_string(p->file, "config.json", &broken))
+        return rw_fail(err, RWKV_ERROR_MODEL, "%s: its configuration: %.*s", p->file->path,
+                       (int)broken.size, broken.data);
     const struct rw_meta *first = rw_file_meta(p->file, "config.norm_first");
     if (first && first->type != RW_META_BOOL)
         return rw_fail(err, RWKV_ERROR_MODEL,

@@ -368,11 +368,14 @@ static void test_reads_config(void **state)
     rw_file_close(file);
 }
 
-static void test_ignores_broken_config(void **state)
+/* Not an error of the container, but whoever needs the configuration is told. */
+static void test_notes_broken_config(void **state)
 {
     struct rw_file *file = open_with_config(A, "{\"hidden_size\":768,\"x\":}");
-    assert_int_equal(file->n_meta, 1);
+    struct rw_bytes why;
     assert_null(rw_file_meta(file, "config.hidden_size"));
+    assert_true(rw_file_meta_string(file, "config.json", &why));
+    assert_non_null(strstr(why.data, "config.json: configuration"));
     rw_file_close(file);
 }
 
@@ -477,7 +480,7 @@ int main(void)
         cmocka_unit_test(test_limits_shards),
         cmocka_unit_test(test_index_in_memory),
         cmocka_unit_test(test_reads_config),
-        cmocka_unit_test(test_ignores_broken_config),
+        cmocka_unit_test(test_notes_broken_config),
         cmocka_unit_test(test_writes),
         cmocka_unit_test(test_writes_only_metadata),
         cmocka_unit_test(test_refuses_to_write),
