@@ -36,14 +36,11 @@ static inline const char *unit_source(char path[1024], const char *name)
  * Where that is absent, tests/data may have it: it holds a part of vectors/. */
 static inline const char *unit_shared(char path[1024], const char *name)
 {
-    const char *root = getenv("RWKV_SHARED");
-    char committed[1024];
+    const char *root = getenv("RWKV_SHARED"), *source = getenv("RWKV_SOURCE");
 
     snprintf(path, 1024, "%s/%s", root ? root : "../shared", name);
-    if (access(path, R_OK) != 0 && strncmp(name, "vectors/", 8) == 0) {
-        snprintf(committed, sizeof committed, "tests/data/%s", name + 8);
-        unit_source(path, committed);
-    }
+    if (access(path, R_OK) != 0 && strncmp(name, "vectors/", 8) == 0)
+        snprintf(path, 1024, "%s/tests/data/%s", source ? source : ".", name + 8);
     return path;
 }
 
