@@ -90,7 +90,8 @@ static rwkv_status add_vocab(struct conversion *c, rwkv_error *err)
     size_t size;
     bool world = rw_vocab_token(vocab, 0, &size) && size == 0;
     rw_vocab_release(vocab);
-    RW_TRY(status);
+    if (status != RWKV_OK)
+        return rw_fail_within(err, status, "%s", c->params.file->path);
     struct rw_bytes template = text("rwkv-world");
     bool has_template = rw_file_meta_string(c->params.file, "tokenizer.chat_template", &template);
     RW_TRY(add_string(c, "tokenizer.ggml.model", text("rwkv"), err));

@@ -68,7 +68,7 @@ Errors leave nothing behind.
   ! rwkv: nowhere/m.safetensors: cannot create: No such file or directory
   [1]
   $ rwkv convert m.pth out/m.gguf --vocab bytes
-  ! rwkv: vocabulary: wanted ids below 128, the rows of the model, found 255
+  ! rwkv: m.pth: vocabulary: wanted ids below 128, the rows of the model, found 255
   [1]
   $ rwkv convert m.pth out/m.gguf --vocab ascii.txt --naming hf
   ! rwkv: out/m.gguf: GGUF has names of its own, a naming cannot be chosen
