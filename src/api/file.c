@@ -121,6 +121,9 @@ rwkv_status rwkv_file_write(const char *path, const rwkv_write_tensor *tensors, 
                             rwkv_error *err)
 {
     REQUIRE(path && (tensors || n_tensors == 0));
+    if (rw_has_suffix(path, ".gguf"))
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "%s: wanted a name that ends in .safetensors or .pth", path);
     struct rw_writer *w = NULL;
     rwkv_status status = RWKV_OK;
     struct rw_named_tensor *named = rw_calloc(n_tensors, sizeof *named);

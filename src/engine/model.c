@@ -186,7 +186,9 @@ static rwkv_status load(struct rwkv_model *m, rwkv_error *err)
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %zu bytes of scratch",
                        m->file->path, measure.used);
     take_scratch(m, &m->scratch);
-    return m->rwkv7.backend->ops->prepare(m->rwkv7.backend, m->info.chunk, max_cols(&m->info), err);
+    rwkv_status status =
+        m->rwkv7.backend->ops->prepare(m->rwkv7.backend, m->info.chunk, max_cols(&m->info), err);
+    return status ? rw_fail_within(err, status, "%s", m->file->path) : RWKV_OK;
 }
 
 static rwkv_status new_model(struct rw_file *file, struct rwkv_model **out, rwkv_error *err)

@@ -21,6 +21,7 @@
 #include "base/map.h"
 #include "base/output.h"
 #include "base/status.h"
+#include "base/str.h"
 #include "engine/engine.h"
 
 static const uint8_t magic[8] = {0x89, 'R', 'W', 'K', 'V', 'S', 'T', '\n'};
@@ -210,21 +211,39 @@ static rwkv_status load_tuned(struct rwkv_session *s, const struct rw_file *file
     return RWKV_OK;
 }
 
-rwkv_status rw_state_load(struct rwkv_session *s, const char *path, rwkv_error *err)
+/* Whether a file begins with our magic. */
+static rwkv_status is_ours(const char *path, bool *ours, rwkv_error *err)
 {
     struct rw_map map;
-    struct rw_file *file;
     RW_TRY(rw_map_open(&map, path, err));
-    bool ours = map.size >= sizeof magic && memcmp(map.data, magic, sizeof magic) == 0;
-    rwkv_status status = RWKV_OK;
-    if (ours)
-        status = rw_state_read(s, map.data, map.size, path, err);
+    *ours = map.size >= sizeof magic && memcmp(map.data, magic, sizeof magic) == 0;
     rw_map_close(&map);
-    if (ours)
+    return RWKV_OK;
+}
+
+rwkv_status rw_state_load(struct rwkv_session *s, const char *path, rwkv_error *err)
+{
+    bool ours;
+    struct rw_file *file;
+    RW_TRY(is_ours(path, &ours, err));
+    if (ours) {
+        /* Read, not mapped: a file that shrinks meanwhile is an error, not a signal. */
+        size_t size, most = HEADER_BYTES + payload_floats(s->model, true) * sizeof(float) + 4;
+        char *bytes;
+        rwkv_status status = rw_read_file(path, most, &bytes, &size, err);
+        if (status == RWKV_ERROR_FORMAT)
+            return rw_fail(err, RWKV_ERROR_STATE,
+                           "%s: a state of another model, or damaged: wanted at most %zu bytes, "
+                           "found more",
+                           path, most);
+        RW_TRY(status);
+        status = rw_state_read(s, bytes, size, path, err);
+        rw_free(bytes);
         return status;
-    status = rw_file_open(&file, path, err);
+    }
+    rwkv_status status = rw_file_open(&file, path, err);
     if (status == RWKV_ERROR_UNSUPPORTED || status == RWKV_ERROR_FORMAT)
-        return rw_fail_within(err, RWKV_ERROR_FORMAT, "not a saved state, nor a tuned one");
+        return rw_fail(err, RWKV_ERROR_FORMAT, "%s: not a saved state, nor a tuned one", path);
     RW_TRY(status);
     status = load_tuned(s, file, err);
     rw_file_close(file);
@@ -241,6 +260,8 @@ rwkv_status rw_state_save_tuned(const struct rwkv_session *s, const char *path, 
     struct rw_writer *writer = NULL;
     struct rw_named_tensor *tensors = rw_calloc(n, sizeof *tensors);
     char(*names)[64] = rw_calloc(n, sizeof *names);
+    if (rw_has_suffix(path, ".gguf"))
+        RW_GO(rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: a GGUF cannot hold a tuned state", path));
     if (!tensors || !names)
         RW_GO(rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %zu names", path, n));
     for (size_t l = 0; l < n; l++) {

@@ -404,6 +404,12 @@ static rwkv_status check_shape(const struct rw_params *p, const struct rw_param 
     } else if (rw_tensor_elements(&param->tensor) != cols) {
         snprintf(wanted, sizeof wanted, "[%zu]", cols);
         return fail_shape(p, param, wanted, err);
+    } else if (param->spec->kind == RW_KIND_HEADS && p->naming != RW_NAMES_GGUF &&
+               (param->tensor.n_dims < 2 ||
+                param->tensor.shape[param->tensor.n_dims - 1] != p->sizes.head_size)) {
+        snprintf(wanted, sizeof wanted, "[%zu, %zu]", cols / p->sizes.head_size,
+                 p->sizes.head_size);
+        return fail_shape(p, param, wanted, err);
     }
     return RWKV_OK;
 }

@@ -50,6 +50,19 @@ static void wrong_shape(void **state)
     }
 }
 
+/* As many numbers as wanted, in heads of another size. */
+static void wrong_heads(void **state)
+{
+    (void)state;
+    struct tensors t;
+    tensors_read(&t, SMALL_F16);
+    rwkv_write_tensor *w = tensors_find(&t, "blocks.1.att.r_k");
+    w->shape[0] *= 2;
+    w->shape[1] /= 2;
+    expect_refusal(&t, ".safetensors", RWKV_ERROR_MODEL, "blocks.1.att.r_k: wanted shape [1, 64]");
+    tensors_free(&t);
+}
+
 static void wrong_type(void **state)
 {
     (void)state;
@@ -313,12 +326,12 @@ static void bad_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(missing_tensor),   cmocka_unit_test(wrong_shape),
-        cmocka_unit_test(wrong_type),       cmocka_unit_test(unknown_tensor),
-        cmocka_unit_test(other_kinds),      cmocka_unit_test(both_orientations),
-        cmocka_unit_test(information),      cmocka_unit_test(bad_options),
-        cmocka_unit_test(transposed_views), cmocka_unit_test(wrong_type_unused),
-        cmocka_unit_test(wrong_head_size),
+        cmocka_unit_test(missing_tensor),    cmocka_unit_test(wrong_shape),
+        cmocka_unit_test(wrong_heads),       cmocka_unit_test(wrong_type),
+        cmocka_unit_test(unknown_tensor),    cmocka_unit_test(other_kinds),
+        cmocka_unit_test(both_orientations), cmocka_unit_test(information),
+        cmocka_unit_test(bad_options),       cmocka_unit_test(transposed_views),
+        cmocka_unit_test(wrong_type_unused), cmocka_unit_test(wrong_head_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

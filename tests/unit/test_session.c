@@ -232,6 +232,7 @@ static void tuned_states(void **state)
             assert_true(y.att_shift[i] == 0 && y.ffn_shift[i] == 0);
     }
     assert_int_equal(rwkv_session_layer_state(a, 2, &x, &err), RWKV_ERROR_ARGUMENT);
+    assert_int_equal(rwkv_session_save_tuned(a, "/tmp/x.gguf", &err), RWKV_ERROR_ARGUMENT);
     assert_int_equal(rwkv_session_load(c, path, &err), RWKV_ERROR_STATE);
     unlink(path);
     char model[1024];
