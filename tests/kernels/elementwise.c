@@ -146,7 +146,7 @@ static void test_add(struct context *ctx)
 
 struct bench_map {
     struct context *ctx;
-    float x[BENCH_N], y[BENCH_N];
+    _Alignas(64) float x[BENCH_N], y[BENCH_N];
 };
 
 static void map_part(void *user, const struct rw_kernels *kernels, size_t index, size_t count)

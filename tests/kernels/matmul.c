@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/pool.h"
 #include "harness.h"
 
@@ -92,9 +93,9 @@ static void bench_shape(struct context *ctx, size_t tokens, size_t rows, size_t 
 {
     struct bench_matmul b = {.s = {tokens, rows, cols, rows, cols, cols}};
     char shape[32];
-    b.x = malloc(tokens * cols * sizeof(float));
-    b.w = malloc(rows * cols * threads * sizeof(float));
-    b.y = malloc(tokens * rows * threads * sizeof(float));
+    b.x = rw_alloc_aligned(tokens * cols * sizeof(float), 1);
+    b.w = rw_alloc_aligned(rows * cols * threads * sizeof(float), 1);
+    b.y = rw_alloc_aligned(tokens * rows * threads * sizeof(float), 1);
     if (expect(ctx, b.x && b.w && b.y, "no memory for the benchmark")) {
         double flops = 2.0 * (double)(tokens * rows * cols * threads);
         struct work work = {matmul_part, &b, 0, flops, 0, NULL};
@@ -103,9 +104,9 @@ static void bench_shape(struct context *ctx, size_t tokens, size_t rows, size_t 
         snprintf(shape, sizeof shape, "T%zu R%zu K%zu", tokens, rows, cols);
         bench(ctx, shape, &work);
     }
-    free(b.x);
-    free(b.w);
-    free(b.y);
+    rw_free(b.x);
+    rw_free(b.w);
+    rw_free(b.y);
 }
 
 static void bench_matmul(struct context *ctx)

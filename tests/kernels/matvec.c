@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/pool.h"
 #include "harness.h"
 #include "tensor/convert.h"
@@ -156,9 +157,9 @@ static bool bench_product_new(struct context *ctx, struct bench_product *p, size
 {
     p->dtype = ctx->dtype;
     p->stride = row_bytes(ctx->dtype, inner);
-    p->w = malloc(outer * p->stride);
-    p->x = aligned_alloc(64, (p->cols * sizeof(float) + 63) / 64 * 64);
-    p->y = malloc(p->rows * sizeof(float));
+    p->w = rw_alloc_aligned(outer * p->stride, 1);
+    p->x = rw_alloc_aligned(p->cols, sizeof(float));
+    p->y = rw_alloc_aligned(p->rows, sizeof(float));
     if (!p->w || !p->x || !p->y)
         return expect(ctx, false, "no memory for the benchmark");
     fill_weights(ctx, ctx->dtype, p->w, inner, false);
@@ -170,9 +171,9 @@ static bool bench_product_new(struct context *ctx, struct bench_product *p, size
 
 static void bench_product_free(struct bench_product *p)
 {
-    free(p->w);
-    free(p->x);
-    free(p->y);
+    rw_free(p->w);
+    rw_free(p->x);
+    rw_free(p->y);
 }
 
 static void bench_matvec(struct context *ctx)

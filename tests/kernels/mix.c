@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "harness.h"
 
 #define ROUNDS 60
@@ -60,13 +61,13 @@ static void mix_part(void *user, const struct rw_kernels *kernels, size_t index,
 
 static void bench_mix(struct context *ctx)
 {
-    float *x = malloc(14 * BENCH_N * sizeof *x);
+    float *x = rw_alloc_aligned(14 * BENCH_N * sizeof *x, 1);
     struct work work = {mix_part, x, 0, 0, MOST * BENCH_N, "element"};
     if (expect(ctx, x != NULL, "no memory for the benchmark")) {
         fill_floats(ctx, x, 14 * BENCH_N, false);
         bench(ctx, "6 x [2048]", &work);
     }
-    free(x);
+    rw_free(x);
 }
 
 void register_mix(void)

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "harness.h"
 
 #define ROUNDS 60
@@ -65,13 +66,13 @@ static void norm_part(void *user, const struct rw_kernels *kernels, size_t index
 
 static void bench_norm(struct context *ctx)
 {
-    float *x = malloc(4 * BENCH_N * sizeof *x);
+    float *x = rw_alloc_aligned(4 * BENCH_N * sizeof *x, 1);
     struct work work = {norm_part, x, 0, 0, BENCH_N, "element"};
     if (expect(ctx, x != NULL, "no memory for the benchmark")) {
         fill_floats(ctx, x, 4 * BENCH_N, false);
         bench(ctx, "[2048]", &work);
     }
-    free(x);
+    rw_free(x);
 }
 
 void register_norm(void)

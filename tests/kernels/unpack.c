@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "harness.h"
 #include "tensor/convert.h"
 #include "tensor/dtype.h"
@@ -95,15 +96,15 @@ static void bench_part(struct context *ctx,
     const struct rw_dtype_info *info = rw_dtype(ctx->dtype);
     size_t n = BENCH_ROWS * BENCH_COLS, threads = bench_threads();
     struct bench_unpack b = {.dtype = ctx->dtype};
-    b.from = malloc(n / info->block * info->bytes);
-    b.to = malloc(n * threads * sizeof(float));
+    b.from = rw_alloc_aligned(n / info->block * info->bytes, 1);
+    b.to = rw_alloc_aligned(n * threads * sizeof(float), 1);
     if (expect(ctx, b.from && b.to, "no memory for the benchmark")) {
         struct work work = {part, &b, 0, 0, (double)(n * threads), "weight"};
         fill_weights(ctx, ctx->dtype, b.from, n, false);
         bench(ctx, "[32, 2048]", &work);
     }
-    free(b.from);
-    free(b.to);
+    rw_free(b.from);
+    rw_free(b.to);
 }
 
 static void bench_unpack(struct context *ctx)

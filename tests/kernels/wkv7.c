@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/pool.h"
 #include "harness.h"
 
@@ -296,12 +297,13 @@ static void wkv7_part(void *user, const struct rw_kernels *kernels, size_t index
 static void bench_wkv7(struct context *ctx)
 {
     size_t threads = bench_threads();
-    struct bench_wkv7 *b = calloc(threads, sizeof *b);
+    struct bench_wkv7 *b = rw_alloc_aligned(threads, sizeof *b);
     static const size_t tokens[] = {1, TOKENS};
     for (size_t i = 0; expect(ctx, b != NULL, "no memory for the benchmark") && i < 2; i++) {
         char shape[32];
         double flops = 9.0 * HEAD * HEAD * (double)(tokens[i] * threads);
         struct work work = {wkv7_part, b, 0, flops, 0, NULL};
+        memset(b, 0, threads * sizeof *b);
         for (size_t t = 0; t < threads; t++) {
             b[t].tokens = tokens[i];
             for (int j = 0; j < N_STEP; j++)
@@ -315,18 +317,21 @@ static void bench_wkv7(struct context *ctx)
         snprintf(shape, sizeof shape, "T%zu N64", tokens[i]);
         bench(ctx, shape, &work);
     }
-    free(b);
+    rw_free(b);
 }
 
+/* The inputs are made anew each time: the kernel works in place, and its outputs would shrink to
+ * denormals in time. */
 static void inputs_part(void *user, const struct rw_kernels *kernels, size_t index, size_t count)
 {
-    float *x = user;
+    static _Alignas(64) float x[N_INPUTS * HEAD];
     struct rw_wkv7_head head;
     float **arrays[] = {&head.w, &head.a, &head.b, &head.k, &head.v};
     const float **fixed[] = {&head.v_first, &head.gate, &head.w0, &head.a0,
                              &head.v0,      &head.k_k,  &head.k_a};
     if (index)
         return;
+    memcpy(x, user, sizeof x);
     for (size_t i = 0; i < 5; i++)
         *arrays[i] = x + i * HEAD;
     for (size_t i = 0; i < 7; i++)
@@ -344,7 +349,7 @@ static void output_part(void *user, const struct rw_kernels *kernels, size_t ind
 
 static void bench_around(struct context *ctx)
 {
-    static float x[N_INPUTS * HEAD];
+    static _Alignas(64) float x[N_INPUTS * HEAD];
     bool inputs = strcmp(ctx->name, "wkv7_inputs") == 0;
     struct work work = {inputs ? inputs_part : output_part, x, 0, 0, HEAD, "element"};
     fill_floats(ctx, x, N_INPUTS * HEAD, false);

@@ -41,7 +41,9 @@
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
-/* The compiler forgets what it knows of an object's value and reads it again. */
+/* The compiler forgets what it knows of a value in a register, or of one in memory, which it then
+ * reads again. */
+#define FORGET(value) __asm__("" : "+r"(value))
 #define IN_MEMORY(object) __asm__("" : "+m"(object))
 
 #define EACH(i, n) UNROLL for (size_t i = 0; i < (n); i++)

@@ -28,12 +28,13 @@ VEC void chunk_group(rwkv_dtype type, vf w[32 / LANES], const struct chunk *c, c
 VEC void chunk_open(rwkv_dtype type, struct chunk *c, const uint8_t *p, size_t groups)
 {
     chunk_scales(type, c, p, groups);
-    IN_MEMORY(*c); /* a scale is then one load that fills a vector; from registers it is shuffles */
 #ifdef CHUNK_LOOKUP
-    if (chunk_lookup(type))
-        return;
-#endif
+    if (!chunk_lookup(type))
+        chunk_codes(type, c, p, groups);
+#else
     chunk_codes(type, c, p, groups);
+#endif
+    IN_MEMORY(*c); /* a scale is then one load that fills a vector; from registers it is shuffles */
 }
 
 /* Add group g of n rows to their sums. */

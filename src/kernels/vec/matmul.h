@@ -24,28 +24,31 @@ struct matmul {
 VEC void tile(const struct matmul *m, float *y, const float *x, const float *w, const float *ahead,
               vf *saved, const size_t tokens, const size_t rows)
 {
-    vf acc[TILE_TOKENS][TILE_ROWS], wk[TILE_ROWS];
+    const size_t ldx = m->ldx, ldw = m->ldw;
+    vf acc[TILE_TOKENS][TILE_ROWS], xk[TILE_TOKENS];
     EACH (t, tokens)
         EACH (r, rows)
             acc[t][r] = m->first ? v_zero() : saved[t * TILE_ROWS + r];
-    size_t k = 0, n = m->cols;
-    for (; k + LANES <= n; k += LANES) {
-        __builtin_prefetch(ahead + k, 0, 2);
-        EACH (r, rows)
-            wk[r] = v_load(w + r * m->ldw + k);
-        EACH (t, tokens) {
-            vf xk = v_load(x + t * m->ldx + k);
-            EACH (r, rows)
-                acc[t][r] = v_fma(wk[r], xk, acc[t][r]);
+    size_t left = m->cols;
+    for (; left >= LANES; left -= LANES, x += LANES, w += LANES, ahead += LANES) {
+        FORGET(x); /* or each row gets a pointer of its own, more than there are registers */
+        FORGET(w);
+        __builtin_prefetch(ahead, 0, 2);
+        EACH (t, tokens)
+            xk[t] = v_load(x + t * ldx);
+        EACH (r, rows) {
+            vf wk = v_load(w + r * ldw);
+            EACH (t, tokens)
+                acc[t][r] = v_fma(wk, xk[t], acc[t][r]);
         }
     }
-    if (k < n) {
-        EACH (r, rows)
-            wk[r] = v_load_part(w + r * m->ldw + k, n - k);
-        EACH (t, tokens) {
-            vf xk = v_load_part(x + t * m->ldx + k, n - k);
-            EACH (r, rows)
-                acc[t][r] = v_fma(wk[r], xk, acc[t][r]);
+    if (left) {
+        EACH (t, tokens)
+            xk[t] = v_load_part(x + t * ldx, left);
+        EACH (r, rows) {
+            vf wk = v_load_part(w + r * ldw, left);
+            EACH (t, tokens)
+                acc[t][r] = v_fma(wk, xk[t], acc[t][r]);
         }
     }
     EACH (t, tokens) {

@@ -9,7 +9,7 @@
 
 #define LANES 16
 #define TILE_ROWS \
-    4 /* of the register tile of matmul: 24 sums, 4 weights, 1 input of 32 registers */
+    4 /* of the register tile of matmul: 24 sums, 6 inputs, 1 weight of 32 registers */
 #define TILE_TOKENS 6
 
 typedef __m512 vf;
