@@ -63,7 +63,8 @@ A stop sequence is not printed, and escapes stand for control characters.
 
 Token 0 ends a text where it has no text of its own, unless told otherwise.
 
-  $ ascii="rwkv run -m $DATA/rwkv7/long-f16.pth --vocab ascii.txt"
+  $ cp "$DATA/rwkv7/long-f16.pth" ascii.pth
+  $ ascii="rwkv run -m ascii.pth --vocab ascii.txt"
   > $ascii --logit-bias 0=100 -n 5 --json x | sed -n 2,4p
   > $ascii --logit-bias 0=100 -n 5 --ignore-eos --json x | sed -n 2,4p
     "text": "",
