@@ -40,7 +40,10 @@ if [ ! -f $folder/build.ninja ]; then
     fi
 fi
 if [ -t 2 ]; then
-    ninja -C $folder "$@" >&2
+    case $(ninja -C $folder -n "$@") in
+    *'no work to do.') ;;
+    *) ninja -C $folder "$@" >&2 ;;
+    esac
 elif ! ninja -C $folder "$@" >$folder/build.log 2>&1; then
     grep -v '^\[' $folder/build.log >&2
     exit 1

@@ -49,7 +49,7 @@ as_root()
     elif command -v sudo >/dev/null; then
         sudo sh -c "$1"
     elif [ -t 0 ]; then
-        echo "(the password of root is needed to install packages)"
+        echo "(the password of root is needed to install packages)" >&2
         su -c "$1"
     else
         echo "root is needed to install them: run apt-get install $packages" >&2
