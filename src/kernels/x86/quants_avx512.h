@@ -51,9 +51,9 @@ VEC void chunk_nibbles(rwkv_dtype type, __m512i q[2], const uint8_t *p, size_t g
 {
     if (type == RWKV_DTYPE_Q4_K || type == RWKV_DTYPE_Q5_K) {
         const uint8_t *qs = p + (type == RWKV_DTYPE_Q4_K ? 16 : 48) + 32 * (g / 2);
-        unsigned shift = g % 2 ? 4 : 0;
-        q[0] = _mm512_srli_epi32(_mm512_cvtepu8_epi32(load16(qs)), shift);
-        q[1] = _mm512_srli_epi32(_mm512_cvtepu8_epi32(load16(qs + 16)), shift);
+        const __m512i shift = _mm512_set1_epi32(g % 2 ? 4 : 0);
+        q[0] = _mm512_srlv_epi32(_mm512_cvtepu8_epi32(load16(qs)), shift);
+        q[1] = _mm512_srlv_epi32(_mm512_cvtepu8_epi32(load16(qs + 16)), shift);
         return;
     }
     const uint8_t *qs = type == RWKV_DTYPE_Q4_0 || type == RWKV_DTYPE_IQ4_NL ? p + 18 * g + 2
@@ -71,8 +71,7 @@ VEC void chunk_fifths(rwkv_dtype type, __m512i bit[2], const uint8_t *p, size_t 
     if (type == RWKV_DTYPE_Q5_K) {
         EACH (i, 2) {
             __m512i bytes = _mm512_cvtepu8_epi32(load16(p + 16 + 16 * i));
-            bit[i] = g <= 4 ? _mm512_slli_epi32(bytes, (unsigned)(4 - g))
-                            : _mm512_srli_epi32(bytes, (unsigned)(g - 4));
+            bit[i] = _mm512_rolv_epi32(bytes, _mm512_set1_epi32(4 - (int)g));
         }
         return;
     }
