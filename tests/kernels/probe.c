@@ -8,7 +8,7 @@
 static void test_probe_read(struct context *ctx)
 {
     for (int i = 0; i < 60; i++) {
-        size_t n = pick(ctx, 0, 2000);
+        size_t n = pick(ctx, 0, 1) ? pick(ctx, 0, 2000) : pick(ctx, 0, 80000);
         struct buffer b = buffer_new(ctx, n, 1);
         uint64_t want = 0, word;
         for (size_t k = 0; k < n; k++)

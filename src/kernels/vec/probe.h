@@ -2,22 +2,29 @@
 /* Loops that measure the machine. Body for one instruction set; see vec/base.h. */
 #define CHAINS 12 /* independent sums: more than latency × rate */
 
+#define PAGE ((size_t)4096)
+
 typedef uint64_t words __attribute__((vector_size(LANES * 4), aligned(1), may_alias));
 
+/* The fastest pattern found: four pages side by side while the next four are fetched. */
 static RW_PROBE_READ_FN(VEC_NAME(probe_read))
 {
     const uint8_t *bytes = p;
     words sum[4] = {{0}};
     uint64_t total = 0;
-    size_t i = 0;
-    for (; i + sizeof sum <= n; i += sizeof sum)
-        EACH (j, 4)
-            sum[j] += ((const words *)(bytes + i))[j];
+    for (; n >= 4 * PAGE; n -= 4 * PAGE, bytes += 4 * PAGE) {
+        size_t ahead = n >= 8 * PAGE ? 4 * PAGE : 0;
+        for (size_t i = 0; i < PAGE; i += sizeof *sum)
+            EACH (j, 4) {
+                __builtin_prefetch(bytes + j * PAGE + i + ahead, 0, 2);
+                sum[j] += *(const words *)(bytes + j * PAGE + i);
+            }
+    }
     sum[0] += sum[1] + sum[2] + sum[3];
     for (size_t j = 0; j < LANES / 2; j++)
         total += sum[0][j];
-    for (uint64_t word; i + sizeof word <= n; i += sizeof word) {
-        memcpy(&word, bytes + i, sizeof word);
+    for (uint64_t word; n >= sizeof word; n -= sizeof word, bytes += sizeof word) {
+        memcpy(&word, bytes, sizeof word);
         total += word;
     }
     return total;
