@@ -52,9 +52,9 @@ VEC void dot_group(rwkv_dtype type, vf *acc, const struct chunk *c, const uint8_
     }
 }
 
-/* Sums of n (1 or 4) rows. Meanwhile the bytes `ahead` of them are fetched. */
+/* Sums of n (1 or 4) rows. Meanwhile the next four are fetched, which may be the next call's. */
 VEC void matvec_block_rows(rwkv_dtype type, float *y, const float *x, const uint8_t *w, size_t cols,
-                           size_t stride, size_t ahead, const size_t n)
+                           size_t stride, const size_t n)
 {
     struct chunk c[4];
     vf acc[4];
@@ -63,7 +63,7 @@ VEC void matvec_block_rows(rwkv_dtype type, float *y, const float *x, const uint
     for (; cols >= CHUNK; cols -= CHUNK, x += CHUNK, w += chunk_size(type)) {
         EACH (r, n) {
             for (size_t i = 0; i < chunk_size(type); i += 64)
-                __builtin_prefetch(w + r * stride + ahead + i, 0, 2);
+                prefetch(w + r * stride + i, 4 * stride);
             chunk_open(type, &c[r], w + r * stride, GROUPS);
         }
         EACH (g, GROUPS)
@@ -86,10 +86,9 @@ VEC void matvec_block(rwkv_dtype type, float *y, const float *x, const uint8_t *
 {
     size_t r = 0;
     for (; r + 4 <= rows; r += 4)
-        matvec_block_rows(type, y + r, x, w + r * stride, cols, stride,
-                          r + 8 <= rows ? 4 * stride : 0, 4);
+        matvec_block_rows(type, y + r, x, w + r * stride, cols, stride, 4);
     for (; r < rows; r++)
-        matvec_block_rows(type, y + r, x, w + r * stride, cols, stride, 0, 1);
+        matvec_block_rows(type, y + r, x, w + r * stride, cols, stride, 1);
 }
 
 VEC void unpack_group(rwkv_dtype type, float *restrict to, const struct chunk *c, const uint8_t *p,

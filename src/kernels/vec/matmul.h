@@ -33,7 +33,7 @@ VEC void tile(const struct matmul *m, float *y, const float *x, const float *w, 
     for (; left >= LANES; left -= LANES, x += LANES, w += LANES, ahead += LANES) {
         FORGET(x); /* or each row gets a pointer of its own, more than there are registers */
         FORGET(w);
-        __builtin_prefetch(ahead, 0, 2);
+        prefetch(ahead, 0);
         EACH (t, tokens)
             xk[t] = v_load(x + t * ldx);
         EACH (r, rows) {

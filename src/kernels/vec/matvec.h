@@ -38,9 +38,9 @@ VEC void matvec_add(rwkv_dtype type, vf *acc, const float *x, const uint8_t *w, 
         acc[r] = v_fma(plain_load(type, w + r * stride), xk, acc[r]);
 }
 
-/* Sums of n (1 or 4) rows. Meanwhile the bytes `ahead` of them are fetched. */
+/* Sums of n (1 or 4) rows. Meanwhile the next four are fetched, which may be the next call's. */
 VEC void matvec_rows(rwkv_dtype type, float *y, const float *x, const uint8_t *w, size_t cols,
-                     size_t stride, size_t ahead, const size_t n)
+                     size_t stride, const size_t n)
 {
     const size_t size = plain_size(type), line = 64 / size;
     vf acc[4];
@@ -49,7 +49,7 @@ VEC void matvec_rows(rwkv_dtype type, float *y, const float *x, const uint8_t *w
     size_t k = 0;
     for (; k + line <= cols; k += line) {
         EACH (r, n)
-            __builtin_prefetch(w + r * stride + k * size + ahead, 0, 2);
+            prefetch(w + r * stride + k * size, 4 * stride);
         EACH (i, line / LANES)
             matvec_add(type, acc, x + k + i * LANES, w + (k + i * LANES) * size, stride, n);
     }
@@ -73,10 +73,9 @@ VEC void matvec(rwkv_dtype type, float *y, const float *x, const uint8_t *w, siz
 {
     size_t r = 0;
     for (; r + 4 <= rows; r += 4)
-        matvec_rows(type, y + r, x, w + r * stride, cols, stride, r + 8 <= rows ? 4 * stride : 0,
-                    4);
+        matvec_rows(type, y + r, x, w + r * stride, cols, stride, 4);
     for (; r < rows; r++)
-        matvec_rows(type, y + r, x, w + r * stride, cols, stride, 0, 1);
+        matvec_rows(type, y + r, x, w + r * stride, cols, stride, 1);
 }
 
 /* Outputs of one strip: `width` whole vectors, or one vector of n < LANES outputs if `part`. */

@@ -13,10 +13,9 @@ static RW_PROBE_READ_FN(VEC_NAME(probe_read))
     words sum[4] = {{0}};
     uint64_t total = 0;
     for (; n >= 4 * PAGE; n -= 4 * PAGE, bytes += 4 * PAGE) {
-        size_t ahead = n >= 8 * PAGE ? 4 * PAGE : 0;
         for (size_t i = 0; i < PAGE; i += sizeof *sum)
             EACH (j, 4) {
-                __builtin_prefetch(bytes + j * PAGE + i + ahead, 0, 2);
+                prefetch(bytes + j * PAGE + i, 4 * PAGE);
                 sum[j] += *(const words *)(bytes + j * PAGE + i);
             }
     }
