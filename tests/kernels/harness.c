@@ -125,7 +125,7 @@ static size_t run_isa(const struct options *o, const struct isa *isa)
     rw_kernels_init(&kernels, isa->mask);
     failures = check_coverage(&kernels, isa->name);
     for (size_t i = 0; i < n_all; i++) {
-        if (!wanted(o, all[i].name, isa->name))
+        if (!wanted(o, all[i].name, isa->name) || !filled(&kernels, all[i].entry))
             continue;
         struct context ctx = context_for(o, isa, &kernels, &all[i]);
         if (o->bench) {

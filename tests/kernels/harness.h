@@ -107,6 +107,10 @@ struct buffer floats_random(struct context *ctx, size_t n, bool hostile);
 /* n elements of a type: random codes with finite scales; if `hostile`, any bits at all. */
 void fill_weights(struct context *ctx, rwkv_dtype dtype, uint8_t *to, size_t n, bool hostile);
 
+/* Plain weights and inputs whose products all round to -0, a value that zeros at the end of a row
+ * turn into +0: every kernel has to do the same. */
+void fill_underflow(rwkv_dtype dtype, uint8_t *w, float *x, size_t n);
+
 /* The same bits, or both NaN. */
 bool same_bits(float a, float b);
 

@@ -90,6 +90,8 @@ static void test_matvec(struct context *ctx)
     for (int i = 0; i < ROUNDS; i++) {
         struct product p = {.rows = pick(ctx, 0, 11), .cols = pick_cols(ctx)};
         product_new(ctx, &p, p.rows, p.cols);
+        for (size_t r = 0; i % 8 == 0 && !rw_dtype_is_block(ctx->dtype) && r < p.rows; r++)
+            fill_underflow(ctx->dtype, p.w.data + r * p.stride, floats(p.x), p.cols);
         for (size_t r = 0; r < p.rows; r++)
             rw_to_f32(ctx->dtype, p.values + r * p.cols, p.w.data + r * p.stride, p.cols);
         ctx->kernels->matvec[ctx->dtype](floats(p.y), floats(p.x), p.w.data, p.rows, p.cols,
@@ -107,6 +109,10 @@ static void test_matvec_t(struct context *ctx)
         product_new(ctx, &p, p.cols, p.rows);
         float *line = malloc((p.rows + 1) * sizeof *line);
         for (size_t k = 0; k < p.cols; k++) {
+            for (size_t r = 0; i % 8 == 0 && r < p.rows; r++)
+                fill_underflow(ctx->dtype,
+                               p.w.data + k * p.stride + r * rw_dtype(ctx->dtype)->bytes,
+                               floats(p.x) + k, 1);
             rw_to_f32(ctx->dtype, line, p.w.data + k * p.stride, p.rows);
             for (size_t r = 0; r < p.rows; r++)
                 p.values[r * p.cols + k] = line[r];

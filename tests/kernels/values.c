@@ -154,6 +154,15 @@ void fill_weights(struct context *ctx, rwkv_dtype dtype, uint8_t *to, size_t n, 
                 put_half(ctx, to + i + at[j]);
 }
 
+void fill_underflow(rwkv_dtype dtype, uint8_t *w, float *x, size_t n)
+{
+    const float small = 0x1p-24f;
+    for (size_t i = 0; i < n; i++) {
+        rw_from_f32(dtype, w + i * rw_dtype(dtype)->bytes, &small, 1);
+        x[i] = -0x1p-149f;
+    }
+}
+
 bool same_bits(float a, float b)
 {
     return rw_f32_to_bits(a) == rw_f32_to_bits(b) || (isnan(a) && isnan(b));
