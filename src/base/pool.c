@@ -16,7 +16,8 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-#define SPINS 2000 /* some microseconds of pause instructions */
+#define SPINS 2000  /* some hundred microseconds of pause instructions */
+#define YIELDS 1000 /* then about a millisecond of letting others run */
 
 struct worker {
     struct rw_pool *pool;
@@ -39,8 +40,13 @@ struct rw_pool {
     struct worker workers[]; /* [threads − 1] */
 };
 
-static void pause_cpu(void)
+/* Wait a moment, the i-th in a row: at first on the processor, then offering it to others. */
+static void wait_a_moment(size_t i)
 {
+    if (i >= SPINS) {
+        sched_yield();
+        return;
+    }
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
@@ -86,7 +92,7 @@ static unsigned wait_for_work(struct rw_pool *p, unsigned seen)
         unsigned now = atomic_load_explicit(&p->generation, memory_order_acquire);
         if (now != seen)
             return now;
-        pause_cpu();
+        wait_a_moment(i);
     }
     pthread_mutex_lock(&p->lock);
     atomic_fetch_add(&p->sleepers, 1);
@@ -135,7 +141,7 @@ struct rw_pool *rw_pool_new(size_t threads)
     if (!p)
         return NULL;
     /* With more threads than processors a spinning thread only keeps another from working. */
-    p->spins = threads <= rw_pool_default_threads() ? SPINS : 0;
+    p->spins = threads <= rw_pool_default_threads() ? SPINS + YIELDS : 0;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     pthread_cond_init(&p->done, NULL);
@@ -176,7 +182,7 @@ static void wait_for_workers(struct rw_pool *p)
     for (size_t i = 0; i < p->spins; i++) {
         if (atomic_load_explicit(&p->pending, memory_order_acquire) == 0)
             return;
-        pause_cpu();
+        wait_a_moment(i);
     }
     pthread_mutex_lock(&p->lock);
     atomic_store(&p->waiting, true);
