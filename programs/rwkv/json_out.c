@@ -79,12 +79,6 @@ void rw_json_real(struct rw_json *j, const char *key, double value)
         rw_str_adds(&j->text, "null");
 }
 
-void rw_json_bool(struct rw_json *j, const char *key, bool value)
-{
-    begin(j, key);
-    rw_str_adds(&j->text, value ? "true" : "false");
-}
-
 rwkv_status rw_json_print(struct rw_json *j, rwkv_error *err)
 {
     rwkv_status status = RWKV_OK;

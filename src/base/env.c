@@ -73,8 +73,3 @@ uint64_t rw_env_memory_peak(void)
     struct rusage usage;
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }
-
-uint64_t rw_env_memory_resident(void)
-{
-    return read_number("/proc/self/status", "VmRSS:") * 1024;
-}

@@ -14,6 +14,5 @@ double rw_env_seconds(void);       /* a monotonic clock */
 uint64_t rw_env_memory_available(void); /* bytes that can be had without swapping; the least of the
                                            system's and the control group's word; 0: unknown */
 uint64_t rw_env_memory_peak(void);      /* peak resident bytes of this process */
-uint64_t rw_env_memory_resident(void);  /* resident bytes now */
 
 #endif

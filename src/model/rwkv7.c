@@ -34,7 +34,6 @@ void rw_rwkv7_reserve(struct rw_rwkv7 *m, struct rw_arena *arena, size_t tokens)
     size_t c = m->sizes.n_embd;
     float **full[] = {&s->x, &s->norm, &s->r, &s->w, &s->k,       &s->v,
                       &s->a, &s->b,    &s->g, &s->y, &s->v_first, &s->gate};
-    s->tokens = tokens;
     for (size_t i = 0; i < sizeof full / sizeof full[0]; i++)
         *full[i] = rw_arena_take(arena, tokens * c, sizeof(float));
     for (size_t i = 0; i < 6; i++)

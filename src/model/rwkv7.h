@@ -28,7 +28,6 @@ struct rw_state_layout rw_rwkv7_state_layout(const struct rw_sizes *sizes);
 
 /* Activations of one step of at most `tokens` tokens. */
 struct rw_rwkv7_scratch {
-    size_t tokens;
     float *x, *norm;                      /* [T, C] */
     float *mix[6];                        /* [T, C]: inputs of r, w, k, v, a, g */
     float *r, *w, *k, *v, *a, *b, *g, *y; /* [T, C] */
@@ -65,7 +64,8 @@ struct rw_sequence {
 /* Take the activations of `tokens` tokens from an arena (measuring or real). */
 void rw_rwkv7_reserve(struct rw_rwkv7 *model, struct rw_arena *arena, size_t tokens);
 
-/* Evaluate sequences together; the sum of their counts is between 1 and scratch.tokens. */
+/* Evaluate sequences together; the sum of their counts is between 1 and the
+ * tokens reserved. */
 void rw_rwkv7_forward(struct rw_rwkv7 *model, const struct rw_sequence *sequences, size_t n);
 
 #endif

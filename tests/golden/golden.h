@@ -47,7 +47,7 @@ const char *const *golden_isas(void);
 void golden_models(struct golden *g, const char *folder); /* NAME.vec.safetensors */
 void golden_quantized(struct golden *g, const char *folder, const char *name,
                       rwkv_file *vectors); /* NAME-TYPE.gguf */
-void golden_containers(struct golden *g, const char *folder, const char *name,
+void golden_containers(struct golden *g, const char *name,
                        const char *model); /* the same bits from every container */
 void golden_invariance(struct golden *g, const char *what, const char *path); /* threads, chunks */
 void golden_files(struct golden *g, const char *folder);                      /* manifest.json */

@@ -128,7 +128,7 @@ static void check_vectors(struct golden *g, const char *folder, const char *name
             continue;
         check_container(g, folder, file, vectors);
         if (found++ == 0)
-            golden_containers(g, folder, name, path);
+            golden_containers(g, name, path);
     }
     golden_quantized(g, folder, name, vectors);
     if (found == 0 && has(vectors, "logits"))

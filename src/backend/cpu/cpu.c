@@ -43,8 +43,6 @@ static rwkv_status cpu_prepare(struct rw_backend *be, size_t tokens, size_t max_
     struct rw_backend_cpu *cpu = rw_cpu(be);
     cpu->tile_floats = tile_floats(tokens);
     cpu->scratch_floats = cpu->tile_floats + panel_floats(max_cols);
-    cpu->max_tokens = tokens;
-    cpu->max_cols = max_cols;
     rw_free(cpu->scratch);
     cpu->scratch = rw_alloc_aligned(be->threads * cpu->scratch_floats, sizeof(float));
     if (!cpu->scratch)

@@ -19,7 +19,6 @@ struct rw_backend_cpu {
     float *scratch; /* [threads, scratch_floats] */
     size_t scratch_floats;
     size_t tile_floats; /* of them, for the tile of outputs; the panel of weights follows */
-    size_t max_tokens, max_cols;
 };
 
 static inline struct rw_backend_cpu *rw_cpu(struct rw_backend *be)
