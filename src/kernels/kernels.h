@@ -44,6 +44,63 @@
     void name(float *y, const float *x, const float *w, size_t tokens, size_t rows, size_t cols, \
               size_t ldy, size_t ldx, size_t ldw)
 
+/* --- products in integers ---------------------------------------------------------------------
+ *
+ * Where a set of kernels has `quantize`, weights of block types are multiplied in integers: the
+ * activations are rounded to 8 bits in blocks of 32 first. (The reference has none of these: it
+ * multiplies the exact values with `matvec`.) The result is defined to the bit, the same in every
+ * instruction set:
+ *
+ *   Activations. Of each 32: scale d = m / 127, m = max |x|; code q = x · (127 / m) rounded to the
+ * nearest, ties to even, in [−127, 127]. A block of zeros has d = 0, q = 0; so have blocks with m
+ * so small (denormal) that 127 / m overflows; one with a NaN or an infinity has d = NaN, q = 0.
+ *   Weights. Groups of G = 16 (Q2_K, Q3_K, Q6_K) or 32 elements, of value scale · (code − offset) +
+ * min: code an unsigned byte; offset 0 for types with minima; scale and min rounded to f32 as
+ * rw_to_f32 has them (Q4_K: scale = d·s, min = −dmin·m).
+ *   Sum. acc = 0; for each group g in increasing order: I = Σ_k (code_k − offset) q_k, exact;
+ * acc = fma((float)I, scale_g · d, acc); then, for types with minima, acc = fma(min_g, d ·
+ * (float)Σ_k q_k, acc). The products scale·d and d·Σq are rounded to f32; fma is rounded once.
+ */
+#define RW_DOT_BLOCK 32  /* activations that share a scale */
+#define RW_PANEL_ROWS 16 /* rows of a weight that are laid side by side */
+
+/* Rounded activations of T rows of K elements, one row after the other. */
+struct rw_dot_input {
+    int8_t *code; /* [T, K] */
+    float *scale; /* [T, K / 32] */
+    int32_t *sum; /* [T, K / 16]: of each 16 codes */
+};
+
+/* Round one row of n activations (a multiple of 32) to code [n], scale [n/32], sum [n/16]. */
+#define RW_QUANTIZE_FN(name) \
+    void name(int8_t *code, float *scale, int32_t *sum, const float *x, size_t n)
+
+/* y[r] = Σ_k w[r, k] x[k] for one row of rounded activations; w as in RW_MATVEC_FN. */
+#define RW_MATVEC_DOT_FN(name)                                                                 \
+    void name(float *y, const struct rw_dot_input *x, const void *w, size_t rows, size_t cols, \
+              size_t stride)
+
+/* A panel: RW_PANEL_ROWS rows and K columns of a weight of any block type, taken apart for
+ * matmul_dot. Rows of one dword interleaved: code[k / 4][r][k % 4]. */
+struct rw_panel {
+    uint8_t *code; /* [K / 4, 16, 4] */
+    float *scale;  /* [K / G, 16] */
+    float *min;    /* [K / G, 16]; of types with minima only */
+};
+
+/* Take `rows` ≤ 16 rows apart; rows beyond them become zeros. */
+#define RW_PANEL_FN(name) \
+    void name(const struct rw_panel *to, const void *w, size_t rows, size_t cols, size_t stride)
+
+/* One piece of K of y[t, r] = Σ_k w[r, k] x[t, k] for t < tokens, r < rows. `panels` [⌈rows/16⌉]
+ * hold `cols` columns of a weight of type `dtype`; row t of x starts t·ldk elements after its
+ * pointers (which are those of the piece; ldk counts codes). Sums continue from y unless `first`.
+ * ldy in floats. */
+#define RW_MATMUL_DOT_FN(name)                                                                   \
+    void name(float *y, const struct rw_dot_input *x, const struct rw_panel *panels,             \
+              rwkv_dtype dtype, size_t tokens, size_t rows, size_t cols, size_t ldy, size_t ldk, \
+              int first)
+
 /* n elements to f32, bit-exact to rw_to_f32. n is a multiple of the block. */
 #define RW_UNPACK_FN(name) void name(float *to, const void *from, size_t n)
 
@@ -106,6 +163,10 @@ struct rw_wkv7_head {
 struct rw_kernels {
     RW_MATVEC_FN((*matvec[RWKV_DTYPE_MODEL_COUNT]));     /* every type of weight */
     RW_MATVEC_T_FN((*matvec_t[RWKV_DTYPE_MODEL_COUNT])); /* NULL for block types */
+    RW_QUANTIZE_FN((*quantize)); /* NULL: no products in integers, use matvec */
+    RW_MATVEC_DOT_FN((*matvec_dot[RWKV_DTYPE_MODEL_COUNT])); /* block types only */
+    RW_PANEL_FN((*panel[RWKV_DTYPE_MODEL_COUNT]));           /* block types only */
+    RW_MATMUL_DOT_FN((*matmul_dot));
     RW_UNPACK_FN((*unpack[RWKV_DTYPE_MODEL_COUNT]));
     RW_UNPACK_T_FN((*unpack_t[RWKV_DTYPE_MODEL_COUNT])); /* NULL for block types */
     RW_MATMUL_FN((*matmul));
