@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pool of threads for short parallel regions. The caller takes part as index 0. Workers spin
+ * A pool of threads for short parallel regions. The caller takes part as thread 0. Workers spin
  * briefly between regions, then sleep. Regions do not nest.
  *
- *     static void part(void *ctx, size_t index, size_t count) { … }
- *     rw_pool_run(pool, part, &ctx);      // part runs once for each index < count
+ *     static void piece(void *ctx, size_t piece, size_t thread) { … }
+ *     rw_pool_each(pool, piece, &ctx, n);     // runs once for each piece < n
+ *
+ * Whoever is free takes the next piece, as the cores of a machine shared with others differ in
+ * speed from moment to moment and equal shares would wait for the slowest. So nothing may depend on
+ * which thread a piece falls to.
  */
 #ifndef RW_BASE_POOL_H
 #define RW_BASE_POOL_H
@@ -15,6 +19,7 @@
 
 struct rw_pool;
 typedef void (*rw_pool_fn)(void *ctx, size_t index, size_t count);
+typedef void (*rw_pool_piece_fn)(void *ctx, size_t piece, size_t thread);
 
 /* Threads this process may use now: its affinity mask and, in a container, its CPU quota. */
 size_t rw_pool_default_threads(void);
@@ -22,6 +27,13 @@ size_t rw_pool_default_threads(void);
 struct rw_pool *rw_pool_new(size_t threads);
 void rw_pool_free(struct rw_pool *pool);
 size_t rw_pool_threads(const struct rw_pool *pool);
+
+/* fn once for each piece < pieces, in increasing order, by any thread < rw_pool_threads(pool): a
+ * name for scratch memory that no two running pieces share. A worker that the system lets wait is
+ * not waited for unless it holds a piece. */
+void rw_pool_each(struct rw_pool *pool, rw_pool_piece_fn fn, void *ctx, size_t pieces);
+
+/* fn once on every thread, at the same time as far as the system allows: for measurements. */
 void rw_pool_run(struct rw_pool *pool, rw_pool_fn fn, void *ctx);
 
 /* The share of [0, total) of one index: contiguous, a multiple of `step` but for the end. */
