@@ -153,10 +153,11 @@ typedef struct rwkv_session rwkv_session;
 typedef struct rwkv_vocab rwkv_vocab;
 
 typedef struct rwkv_model_options {
-    int threads;       /* 0: one for each processor this process may use; at most 256 */
-    const char *cpu;   /* NULL or "auto": the best of this machine; else "ref", "avx2", "avx512" */
-    size_t chunk;      /* tokens of a prompt evaluated at once, 1 … 4096; 0: 128 */
-    const char *vocab; /* a vocabulary file, or "bytes" (id = byte); NULL: found as docs say */
+    int threads;           /* 0: one for each processor this process may use; at most 256 */
+    const char *cpu;       /* NULL or "auto": all this machine has; else "ref", "avx2", "avxvnni",
+                              "avx512", "avx512vnni", "avx512bf16" */
+    size_t chunk;          /* tokens of a prompt evaluated at once, 1 … 4096; 0: 128 */
+    const char *vocab;     /* a vocabulary file, or "bytes" (id = byte); NULL: found as docs say */
     uint64_t memory_limit; /* refuse to load if private memory would exceed so many bytes; 0: what
                               the system says is available */
 } rwkv_model_options;
@@ -180,7 +181,7 @@ typedef struct rwkv_model_info {
     uint64_t scratch_bytes; /* activations of a chunk, shared by the model's sessions */
     size_t chunk;           /* tokens a chunk */
     int threads;            /* in use; in a plan: that would be */
-    const char *cpu;        /* instruction set in use: "ref", "avx2", "avx512"; static storage */
+    const char *cpu;        /* instruction set in use, named as in the options; static storage */
     rwkv_dtype dtype;       /* the type of most weights */
     const char *format;     /* "pth", "safetensors", "gguf"; static storage */
     char fingerprint[65];   /* hexadecimal SHA-256 that states carry: equal for equal weights,

@@ -12,7 +12,7 @@ import sys
 
 import project
 
-INTERNAL_NAME = re.compile(r"(?:rw|rwkv)_\w+|\w+_(ref|avx2|avx512|neon|sve)")
+INTERNAL_NAME = re.compile(r"(?:rw|rwkv)_\w+|\w+_(ref|avx\w+|neon|sve)")
 API = re.compile(r"RWKV_API\s[^;(]*?\b(\w+)\s*\(")
 WRITABLE = re.compile(r"\s(\.data|\.bss|\.tdata|\.tbss|\*COM\*)(?:\.\S*)?\s+([0-9a-f]+)\s+(\S+)$")
 

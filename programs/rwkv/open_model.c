@@ -26,11 +26,10 @@ rwkv_status rw_parse_cpu(void *to, const char *value, rwkv_error *err)
     int ok;
     rw_cpu_from_name(value, &ok);
     if (!ok)
-        return rw_fail(
-            err, RWKV_ERROR_ARGUMENT,
-            "wanted auto, ref, avx2 or avx512, as far as this machine has it (best: %s), "
-            "found '%s'",
-            rw_cpu_name(rw_cpu_detect()), value);
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "wanted " RW_CPU_NAMES ", as far as this machine has it (best: %s), "
+                       "found '%s'",
+                       rw_cpu_name(rw_cpu_detect()), value);
     *(const char **)to = value;
     return RWKV_OK;
 }

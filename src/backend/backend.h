@@ -121,7 +121,7 @@ struct rw_backend_ops {
 
 struct rw_backend {
     const struct rw_backend_ops *ops;
-    const char *isa; /* "ref", "avx2", "avx512" */
+    const char *isa; /* "ref", "avx2", "avx512bf16", …: rw_cpu_name */
     size_t threads;
 };
 

@@ -16,8 +16,8 @@ static rwkv_status check_options(const rwkv_model_options *o, unsigned *cpu, rwk
     *cpu = rw_cpu_from_name(o->cpu, &ok);
     if (!ok)
         return rw_fail(err, RWKV_ERROR_ARGUMENT,
-                       "cpu: wanted auto, ref, avx2 or avx512 as far as this machine has them "
-                       "(its best is %s), found '%s'",
+                       "cpu: wanted " RW_CPU_NAMES ", as far as this machine has it "
+                       "(best: %s), found '%s'",
                        rw_cpu_name(rw_cpu_detect()), o->cpu);
     if (o->threads < 0 || o->threads > RW_MAX_THREADS)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "threads: wanted 0 to %d, found %d",

@@ -154,11 +154,11 @@ struct rw_wkv7_head {
               const float *g, const float *r_k, const float *weight, const float *bias, float eps, \
               size_t n)
 
-/* Sum of n bytes' worth of 64-bit words, to measure reading; and `iterations` rounds of independent
- * fused multiply-adds on registers, to measure the peak. Each returns something to keep it alive.
- */
+/* To measure the machine: the sum of n bytes' worth of 64-bit words; and `iterations` rounds of
+ * independent operations on registers, whose number (a product and a sum are two) goes to *ops.
+ * Each returns something to keep it alive. */
 #define RW_PROBE_READ_FN(name) uint64_t name(const void *p, size_t n)
-#define RW_PROBE_FMA_FN(name) float name(size_t iterations, size_t *flops)
+#define RW_PROBE_OPS_FN(name) double name(size_t iterations, size_t *ops)
 
 struct rw_kernels {
     RW_MATVEC_FN((*matvec[RWKV_DTYPE_MODEL_COUNT]));     /* every type of weight */
@@ -180,7 +180,9 @@ struct rw_kernels {
     RW_WKV7_FN((*wkv7));
     RW_WKV7_OUTPUT_FN((*wkv7_output));
     RW_PROBE_READ_FN((*probe_read));
-    RW_PROBE_FMA_FN((*probe_fma));
+    RW_PROBE_OPS_FN((*probe_fma));  /* f32 */
+    RW_PROBE_OPS_FN((*probe_bf16)); /* dot products of bf16 with sums in f32; NULL: none */
+    RW_PROBE_OPS_FN((*probe_int8)); /* dot products of bytes with sums of 32 bits; NULL: none */
 };
 
 #define RW_WKV7_MAX_HEAD 512 /* largest head size N kernels need to take */
@@ -191,6 +193,9 @@ void rw_kernels_init(struct rw_kernels *kernels, unsigned cpu);
 /* One per instruction set: put in what this set does better. */
 void rw_kernels_ref(struct rw_kernels *kernels);
 void rw_kernels_avx2(struct rw_kernels *kernels);
+void rw_kernels_avxvnni(struct rw_kernels *kernels);
 void rw_kernels_avx512(struct rw_kernels *kernels);
+void rw_kernels_avx512vnni(struct rw_kernels *kernels);
+void rw_kernels_avx512bf16(struct rw_kernels *kernels);
 
 #endif

@@ -26,7 +26,13 @@ void rw_kernels_init(struct rw_kernels *kernels, unsigned cpu)
 #ifdef __x86_64__
     if (cpu & RW_CPU_AVX2)
         rw_kernels_avx2(kernels);
+    if (cpu & RW_CPU_AVX_VNNI)
+        rw_kernels_avxvnni(kernels);
     if (cpu & RW_CPU_AVX512)
         rw_kernels_avx512(kernels);
+    if (cpu & RW_CPU_AVX512_VNNI)
+        rw_kernels_avx512vnni(kernels);
+    if (cpu & RW_CPU_AVX512_BF16)
+        rw_kernels_avx512bf16(kernels);
 #endif
 }

@@ -142,7 +142,7 @@ Values are checked before anything is opened.
   ! rwkv: run: option '--stop-token': wanted a token id from 0 to 2147483647, found '-1' (see 'rwkv run --help')
   [2]
   $ rwkv run --cpu sse x 2>&1 | sed 's/(best: [a-z0-9]*)/(best)/'
-  rwkv: run: option '--cpu': wanted auto, ref, avx2 or avx512, as far as this machine has it (best), found 'sse' (see 'rwkv run --help')
+  rwkv: run: option '--cpu': wanted auto, ref, avx2, avxvnni, avx512, avx512vnni or avx512bf16, as far as this machine has it (best), found 'sse' (see 'rwkv run --help')
   $ rwkv chat --think hard
   ! rwkv: chat: option '--think': wanted off, on, fast, short or long, found 'hard' (see 'rwkv chat --help')
   [2]

@@ -26,6 +26,9 @@ struct kernel {
     rwkv_dtype dtype;
     test_fn test;
     bench_fn bench;
+    bool optional;         /* some instruction sets have none */
+    void (*done[8])(void); /* what has been tested or timed of it: sets share much */
+    size_t n_done;
 };
 
 static struct kernel all[MAX_KERNELS];
@@ -39,7 +42,10 @@ static const struct isa {
 } isas[] = {
     {"ref", 0, 16, false},
     {"avx2", RW_CPU_AVX2, 8, true},
+    {"avxvnni", RW_CPU_AVX2 | RW_CPU_AVX_VNNI, 8, true},
     {"avx512", RW_CPU_AVX2 | RW_CPU_AVX512, 16, true},
+    {"avx512vnni", RW_CPU_AVX2 | RW_CPU_AVX512 | RW_CPU_AVX512_VNNI, 16, true},
+    {"avx512bf16", RW_CPU_AVX2 | RW_CPU_AVX512 | RW_CPU_AVX512_VNNI | RW_CPU_AVX512_BF16, 16, true},
 };
 
 struct options {
@@ -57,6 +63,13 @@ void register_kernel(const char *name, size_t entry, rwkv_dtype dtype, test_fn t
     struct kernel *k = &all[n_all++];
     *k = (struct kernel){.entry = entry, .dtype = dtype, .test = test, .bench = bench_it};
     snprintf(k->name, sizeof k->name, "%s", name);
+}
+
+void register_optional(const char *name, size_t entry, rwkv_dtype dtype, test_fn test,
+                       bench_fn bench_it)
+{
+    register_kernel(name, entry, dtype, test, bench_it);
+    all[n_all - 1].optional = true;
 }
 
 bool expect(struct context *ctx, bool ok, const char *fmt, ...)
@@ -80,28 +93,41 @@ static bool wanted(const struct options *o, const char *kernel, const char *isa)
            (!o->cpu || strcmp(isa, o->cpu) == 0);
 }
 
-/* Entry `i` of a table as raw bits; function pointers may not be cast to data pointers portably. */
-static bool filled(const struct rw_kernels *kernels, size_t i)
+/* Entry `i` of a table; its pointers may not be cast to one type portably. */
+static void (*entry(const struct rw_kernels *kernels, size_t i))(void)
 {
     void (*fn)(void);
     memcpy(&fn, (const char *)kernels + i * sizeof fn, sizeof fn);
-    return fn != NULL;
+    return fn;
 }
 
-/* Every kernel in the table has a test, and every test a kernel. */
+/* Every kernel in the table has a test, and every test a kernel, unless it is optional. */
 static size_t check_coverage(const struct rw_kernels *kernels, const char *isa)
 {
     size_t failures = 0;
     for (size_t i = 0; i < ENTRY_COUNT; i++) {
-        size_t tests = 0;
-        for (size_t k = 0; k < n_all; k++)
+        size_t tests = 0, optional = 0;
+        for (size_t k = 0; k < n_all; k++) {
             tests += all[k].entry == i;
-        if (tests == (filled(kernels, i) ? 1 : 0))
+            optional += all[k].entry == i && all[k].optional;
+        }
+        if (tests == 1 ? entry(kernels, i) || optional : tests == 0 && !entry(kernels, i))
             continue;
         printf("  %s: entry %zu of struct rw_kernels has %zu tests\n", isa, i, tests);
         failures++;
     }
     return failures;
+}
+
+/* Whether the table's kernel is the one that a smaller instruction set has, and dealt with. */
+static bool dealt_with(struct kernel *k, const struct rw_kernels *kernels)
+{
+    void (*fn)(void) = entry(kernels, k->entry);
+    for (size_t i = 0; i < k->n_done; i++)
+        if (k->done[i] == fn)
+            return true;
+    k->done[k->n_done++] = fn;
+    return false;
 }
 
 static struct context context_for(const struct options *o, const struct isa *isa,
@@ -125,7 +151,8 @@ static size_t run_isa(const struct options *o, const struct isa *isa)
     rw_kernels_init(&kernels, isa->mask);
     failures = check_coverage(&kernels, isa->name);
     for (size_t i = 0; i < n_all; i++) {
-        if (!wanted(o, all[i].name, isa->name) || !filled(&kernels, all[i].entry))
+        if (!wanted(o, all[i].name, isa->name) || !entry(&kernels, all[i].entry) ||
+            dealt_with(&all[i], &kernels))
             continue;
         struct context ctx = context_for(o, isa, &kernels, &all[i]);
         if (o->bench) {

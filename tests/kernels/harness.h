@@ -53,6 +53,9 @@ typedef void (*bench_fn)(struct context *ctx);
 
 void register_kernel(const char *name, size_t entry, rwkv_dtype dtype, test_fn test,
                      bench_fn bench_it);
+/* One that the table of some instruction sets lacks. */
+void register_optional(const char *name, size_t entry, rwkv_dtype dtype, test_fn test,
+                       bench_fn bench_it);
 void bench(struct context *ctx, const char *shape, const struct work *work);
 size_t bench_threads(void);
 

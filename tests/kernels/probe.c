@@ -22,17 +22,34 @@ static void test_probe_read(struct context *ctx)
     }
 }
 
-static void test_probe_fma(struct context *ctx)
+static void test_ops(struct context *ctx, RW_PROBE_OPS_FN((*probe)))
 {
     size_t one = 0, many = 0;
-    ctx->kernels->probe_fma(1, &one);
-    float sum = ctx->kernels->probe_fma(1000, &many);
+    probe(1, &one);
+    double sum = probe(1000, &many);
     expect(ctx, one > 0 && many == 1000 * one, "operations are not counted");
-    expect(ctx, isfinite(sum) && sum > 0, "the sum is %g", (double)sum);
+    expect(ctx, isfinite(sum) && sum != 0, "the sum is %g", sum);
+}
+
+static void test_probe_fma(struct context *ctx)
+{
+    test_ops(ctx, ctx->kernels->probe_fma);
+}
+
+static void test_probe_bf16(struct context *ctx)
+{
+    test_ops(ctx, ctx->kernels->probe_bf16);
+}
+
+static void test_probe_int8(struct context *ctx)
+{
+    test_ops(ctx, ctx->kernels->probe_int8);
 }
 
 void register_probe(void)
 {
     register_kernel("probe_read", ENTRY(probe_read), RWKV_DTYPE_F32, test_probe_read, NULL);
     register_kernel("probe_fma", ENTRY(probe_fma), RWKV_DTYPE_F32, test_probe_fma, NULL);
+    register_optional("probe_bf16", ENTRY(probe_bf16), RWKV_DTYPE_BF16, test_probe_bf16, NULL);
+    register_optional("probe_int8", ENTRY(probe_int8), RWKV_DTYPE_Q8_0, test_probe_int8, NULL);
 }

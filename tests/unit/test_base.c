@@ -211,7 +211,16 @@ static void test_cpu_names(void **state)
     assert_false(ok);
     assert_string_equal(rw_cpu_name(0), "ref");
     assert_string_equal(rw_cpu_name(RW_CPU_AVX2), "avx2");
+    assert_string_equal(rw_cpu_name(RW_CPU_AVX2 | RW_CPU_AVX_VNNI), "avxvnni");
     assert_string_equal(rw_cpu_name(RW_CPU_AVX2 | RW_CPU_AVX512), "avx512");
+    assert_string_equal(rw_cpu_name(RW_CPU_AVX2 | RW_CPU_AVX_VNNI | RW_CPU_AVX512), "avx512");
+    assert_string_equal(rw_cpu_name(~0u), "avx512bf16");
+    for (int i = 0; i < 6; i++) { /* the mask of a name has that name */
+        static const char *const names[] = {"ref",    "avx2",       "avxvnni",
+                                            "avx512", "avx512vnni", "avx512bf16"};
+        unsigned mask = rw_cpu_from_name(names[i], &ok);
+        assert_string_equal(rw_cpu_name(mask), ok ? names[i] : "ref");
+    }
 }
 
 int main(void)

@@ -26,7 +26,7 @@ static RW_PROBE_READ_FN(probe_read_ref)
 
 /* The factors go through volatile, so that nothing can be worked out beforehand; the chains begin
  * with different values, or the compiler would see that they are one. */
-static RW_PROBE_FMA_FN(probe_fma_ref)
+static RW_PROBE_OPS_FN(probe_fma_ref)
 {
     volatile float factor = 0.999f, term = 0.001f;
     float acc[CHAINS][4], f = factor, c = term, total = 0;
@@ -40,8 +40,8 @@ static RW_PROBE_FMA_FN(probe_fma_ref)
     for (size_t j = 0; j < CHAINS; j++)
         for (size_t lane = 0; lane < 4; lane++)
             total += acc[j][lane];
-    *flops = iterations * CHAINS * 4 * 2;
-    return total;
+    *ops = iterations * CHAINS * 4 * 2;
+    return (double)total;
 }
 
 void rw_ref_probe(struct rw_kernels *kernels)

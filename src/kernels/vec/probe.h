@@ -31,7 +31,7 @@ static RW_PROBE_READ_FN(VEC_NAME(probe_read))
 
 /* The factors go through volatile, so that nothing can be worked out beforehand; the chains begin
  * with different values, or the compiler would see that they are one. */
-static RW_PROBE_FMA_FN(VEC_NAME(probe_fma))
+static RW_PROBE_OPS_FN(VEC_NAME(probe_fma))
 {
     volatile float factor = 0.999f, term = 0.001f;
     vf acc[CHAINS], f = v_set(factor), c = v_set(term);
@@ -42,8 +42,8 @@ static RW_PROBE_FMA_FN(VEC_NAME(probe_fma))
             acc[j] = v_fma(acc[j], f, c);
     EACH (j, CHAINS - 1)
         acc[0] = v_add(acc[0], acc[j + 1]);
-    *flops = iterations * CHAINS * LANES * 2;
-    return v_sum(acc[0]);
+    *ops = iterations * CHAINS * LANES * 2;
+    return (double)v_sum(acc[0]);
 }
 
 static void put_probe(struct rw_kernels *kernels)

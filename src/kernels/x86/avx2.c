@@ -16,6 +16,7 @@
 #include "kernels/vec/elementwise.h"
 #include "kernels/vec/wkv7.h"
 #include "kernels/vec/probe.h"
+#include "kernels/vec/probe_int8.h"
 
 void rw_kernels_avx2(struct rw_kernels *kernels)
 {
@@ -28,4 +29,5 @@ void rw_kernels_avx2(struct rw_kernels *kernels)
     put_elementwise(kernels);
     put_wkv7(kernels);
     put_probe(kernels);
+    put_probe_int8(kernels);
 }

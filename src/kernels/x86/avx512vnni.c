@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What AVX-512 VNNI, over those of AVX-512, does better: products of bytes. */
+#include "kernels/x86/vec_avx512.h"
+
+#include <string.h>
+
+#define VEC_NAME(name) name##_avx512vnni
+
+#include "kernels/vec/probe_int8.h"
+
+void rw_kernels_avx512vnni(struct rw_kernels *kernels)
+{
+    put_probe_int8(kernels);
+}
