@@ -94,24 +94,26 @@ static void cpu_layer_norm(struct rw_backend *be, float *y, const float *x, cons
                                        channels);
 }
 
+#define NORM_TOKENS 8 /* rows of a piece of work */
+
 struct norm_mix_job {
     struct rw_backend_cpu *cpu;
     const struct rw_norm_mix *op;
     const struct rw_batch *batch;
 };
 
-static void norm_part(void *ctx, size_t index, size_t count)
+static void norm_piece(void *ctx, size_t piece, size_t thread)
 {
-    struct norm_mix_job *job = ctx;
+    const struct norm_mix_job *job = ctx;
     const struct rw_norm_mix *op = job->op;
-    size_t begin, end, c = op->channels;
-    rw_pool_share(job->batch->tokens, 1, index, count, &begin, &end);
+    size_t c = op->channels, begin = piece * NORM_TOKENS;
+    size_t end = RW_MIN(begin + NORM_TOKENS, job->batch->tokens);
     for (size_t t = begin; t < end; t++)
         job->cpu->kernels.layer_norm(op->norm + t * c, op->x + t * c, op->weight, op->bias, op->eps,
                                      c);
 }
 
-static void mix_row(struct norm_mix_job *job, size_t t, const float *prev)
+static void mix_row(const struct norm_mix_job *job, size_t t, const float *prev)
 {
     const struct rw_norm_mix *op = job->op;
     float *out[8];
@@ -120,33 +122,43 @@ static void mix_row(struct norm_mix_job *job, size_t t, const float *prev)
     job->cpu->kernels.mix(out, op->norm + t * op->channels, prev, op->mu, op->n_mix, op->channels);
 }
 
-static void mix_part(void *ctx, size_t index, size_t count)
+/* The first span that ends after row t. */
+static const struct rw_span *span_of(const struct rw_batch *batch, size_t t)
 {
-    struct norm_mix_job *job = ctx;
+    size_t low = 0, high = batch->n_spans;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (batch->spans[middle].first + batch->spans[middle].count <= t)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return &batch->spans[low];
+}
+
+static void mix_piece(void *ctx, size_t piece, size_t thread)
+{
+    const struct norm_mix_job *job = ctx;
     const struct rw_norm_mix *op = job->op;
-    size_t begin, end;
-    rw_pool_share(job->batch->tokens, 1, index, count, &begin, &end);
-    for (size_t s = 0; s < job->batch->n_spans; s++) {
-        const struct rw_span *span = &job->batch->spans[s];
-        size_t from = RW_MAX(begin, span->first);
-        size_t to = RW_MIN(end, span->first + span->count);
-        for (size_t t = from; t < to; t++)
-            mix_row(job, t,
-                    t == span->first ? span->state + op->shift : op->norm + (t - 1) * op->channels);
+    size_t begin = piece * NORM_TOKENS;
+    size_t end = RW_MIN(begin + NORM_TOKENS, job->batch->tokens);
+    const struct rw_span *span = span_of(job->batch, begin);
+    for (size_t t = begin; t < end; t++) {
+        while (t >= span->first + span->count)
+            span++;
+        mix_row(job, t,
+                t == span->first ? span->state + op->shift : op->norm + (t - 1) * op->channels);
     }
 }
 
+/* The pieces of one token are one, which the caller does without waking anyone. */
 static void cpu_norm_mix(struct rw_backend *be, const struct rw_norm_mix *op,
                          const struct rw_batch *batch)
 {
     struct norm_mix_job job = {rw_cpu(be), op, batch};
-    if (batch->tokens == 1) { /* too little work to wake anyone */
-        norm_part(&job, 0, 1);
-        mix_part(&job, 0, 1);
-    } else {
-        rw_pool_run(job.cpu->pool, norm_part, &job);
-        rw_pool_run(job.cpu->pool, mix_part, &job);
-    }
+    size_t pieces = (batch->tokens + NORM_TOKENS - 1) / NORM_TOKENS;
+    rw_pool_each(job.cpu->pool, norm_piece, &job, pieces);
+    rw_pool_each(job.cpu->pool, mix_piece, &job, pieces);
     for (size_t s = 0; s < batch->n_spans; s++) {
         const struct rw_span *span = &batch->spans[s];
         memcpy(span->state + op->shift, op->norm + (span->first + span->count - 1) * op->channels,

@@ -52,18 +52,15 @@ static void run_head(const struct rw_kernels *k, const struct rw_wkv7 *op,
     }
 }
 
-static void part(void *ctx, size_t index, size_t count)
+static void one_head(void *ctx, size_t piece, size_t thread)
 {
-    struct job *job = ctx;
-    const struct rw_wkv7 *op = job->op;
-    size_t begin, end;
-    rw_pool_share(job->batch->n_spans * op->heads, 1, index, count, &begin, &end);
-    for (size_t i = begin; i < end; i++)
-        run_head(&job->cpu->kernels, op, &job->batch->spans[i / op->heads], i % op->heads);
+    const struct job *job = ctx;
+    size_t heads = job->op->heads;
+    run_head(&job->cpu->kernels, job->op, &job->batch->spans[piece / heads], piece % heads);
 }
 
 void rw_cpu_wkv7(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch)
 {
     struct job job = {rw_cpu(be), op, batch};
-    rw_pool_run(job.cpu->pool, part, &job);
+    rw_pool_each(job.cpu->pool, one_head, &job, batch->n_spans * op->heads);
 }

@@ -91,17 +91,17 @@ VEC void step_some(float *S, const struct step *in, const vf *u, const vf *v, vf
 VEC void step_rows(float *y, float *S, float *u, const float *v, const struct step *in, size_t n,
                    const size_t rows, const int more)
 {
-    vf ui[HEAD_ROWS], vi[HEAD_ROWS], yi[HEAD_ROWS], next[HEAD_ROWS];
+    vf ui[HEAD_ROWS], v_i[HEAD_ROWS], yi[HEAD_ROWS], next[HEAD_ROWS];
     EACH (i, rows) {
         ui[i] = v_set(u[i]);
-        vi[i] = v_set(v[i]);
+        v_i[i] = v_set(v[i]);
         yi[i] = next[i] = v_zero();
     }
     size_t j = 0;
     for (; j + LANES <= n; j += LANES)
-        step_some(S, in, ui, vi, yi, next, j, LANES, n, rows, more);
+        step_some(S, in, ui, v_i, yi, next, j, LANES, n, rows, more);
     if (j < n)
-        step_some(S, in, ui, vi, yi, next, j, n - j, n, rows, more);
+        step_some(S, in, ui, v_i, yi, next, j, n - j, n, rows, more);
     if (rows == HEAD_ROWS) {
         v_sum4(y, yi[0], yi[1], yi[2], yi[3]);
         if (more)
