@@ -120,7 +120,7 @@ static void work_out(const rwkv_sampler_options *o, const float *z, size_t n)
 {
     double best = -INFINITY;
     for (size_t i = 0; i < n; i++)
-        best = fmax(best, (double)z[i]);
+        best = (double)z[i] > best ? (double)z[i] : best; /* fmax: gcc 12 for arm64 crashes */
     for (size_t i = 0; i < n; i++)
         p[i] = exp((double)z[i] - best);
     normalise(n);
