@@ -2,9 +2,95 @@
 /*
  * Matrix times vector for block types of weight. Body for one instruction set; see vec/base.h.
  *
- * Rows are taken apart in chunks of 256 elements (x86/quants.h); group after group of 32 elements
+ * Rows are taken apart in chunks of 256 elements (vec/chunk.h); group after group of 32 elements
  * becomes vectors of exact f32 weights, which are summed at once, four rows side by side.
  */
+
+/* Scales and minima of the first `groups` groups of 32 elements at p. Types of 256 elements a block
+ * always have GROUPS. `type` is a constant where this is called. */
+VEC void chunk_scales(rwkv_dtype type, struct chunk *c, const uint8_t *p, size_t groups)
+{
+    switch (type) {
+    case RWKV_DTYPE_Q4_0:
+    case RWKV_DTYPE_IQ4_NL:
+        scales_small(c->scale, p, 18, groups);
+        break;
+    case RWKV_DTYPE_Q4_1:
+        scales_small(c->scale, p, 20, groups);
+        scales_small(c->min, p + 2, 20, groups);
+        break;
+    case RWKV_DTYPE_Q5_0:
+        scales_small(c->scale, p, 22, groups);
+        break;
+    case RWKV_DTYPE_Q5_1:
+        scales_small(c->scale, p, 24, groups);
+        scales_small(c->min, p + 2, 24, groups);
+        break;
+    case RWKV_DTYPE_Q8_0:
+        scales_small(c->scale, p, 34, groups);
+        break;
+    case RWKV_DTYPE_Q2_K:
+        scales_q2_k(c, p);
+        break;
+    case RWKV_DTYPE_Q3_K:
+        scales_q3_k(c, p);
+        break;
+    case RWKV_DTYPE_Q4_K:
+    case RWKV_DTYPE_Q5_K:
+        scales_q45_k(c, p);
+        break;
+    case RWKV_DTYPE_Q6_K:
+        scales_q6_k(c, p);
+        break;
+    case RWKV_DTYPE_IQ4_XS:
+        scales_iq4_xs(c, p);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Their codes; those of Q8_0 stay where they are. */
+VEC void chunk_codes(rwkv_dtype type, struct chunk *c, const uint8_t *p, size_t groups)
+{
+    switch (type) {
+    case RWKV_DTYPE_Q4_0:
+        codes_q4(c, p + 2, 18, groups, 8);
+        break;
+    case RWKV_DTYPE_Q4_1:
+        codes_q4(c, p + 4, 20, groups, 0);
+        break;
+    case RWKV_DTYPE_Q5_0:
+        codes_q5(c, p + 6, 22, groups, 16);
+        break;
+    case RWKV_DTYPE_Q5_1:
+        codes_q5(c, p + 8, 24, groups, 0);
+        break;
+    case RWKV_DTYPE_Q2_K:
+        codes_q2_k(c, p + 16);
+        break;
+    case RWKV_DTYPE_Q3_K:
+        codes_q3_k(c, p);
+        break;
+    case RWKV_DTYPE_Q4_K:
+        codes_q4_k(c, p + 16);
+        break;
+    case RWKV_DTYPE_Q5_K:
+        codes_q5_k(c, p);
+        break;
+    case RWKV_DTYPE_Q6_K:
+        codes_q6_k(c, p);
+        break;
+    case RWKV_DTYPE_IQ4_NL:
+        codes_iq4(c, p + 2, 18, groups);
+        break;
+    case RWKV_DTYPE_IQ4_XS:
+        codes_iq4(c, p + 8, 16, groups);
+        break;
+    default:
+        break;
+    }
+}
 
 /* The weights of group g of a chunk. */
 VEC void chunk_group(rwkv_dtype type, vf w[32 / LANES], const struct chunk *c, const uint8_t *p,

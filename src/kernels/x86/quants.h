@@ -1,29 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Chunks of 256 elements of the block types, taken apart with 128- and 256-bit integer instructions
- * (AVX2): codes as signed bytes in the order of the elements, scales and minima as floats. The
- * value of an element is code · scale (+ min), rounded once, which is what rw_to_f32 makes of it:
- * the layouts stand there.
- */
+/* Chunks of the block types (vec/chunk.h), taken apart with 128- and 256-bit integer instructions
+ * (AVX2). */
 #ifndef RW_KERNELS_X86_QUANTS_H
 #define RW_KERNELS_X86_QUANTS_H
 
 #include <immintrin.h>
-#include <stdint.h>
-#include <string.h>
 
-#include "kernels/vec/base.h"
-
-#define CHUNK 256
-#define GROUPS 8 /* of 32 elements in a chunk */
-
-/* `scale` and `min` are one for each 16 elements in Q2_K, Q3_K and Q6_K, one for each 32 in others.
- */
-struct chunk {
-    float scale[16];
-    float min[16];
-    int8_t code[CHUNK];
-};
+#include "kernels/vec/chunk.h"
 
 VEC __m128i load16(const uint8_t *p)
 {
@@ -33,20 +16,6 @@ VEC __m128i load16(const uint8_t *p)
 VEC __m256i load32(const uint8_t *p)
 {
     return _mm256_loadu_si256((const __m256i *)p);
-}
-
-VEC uint16_t bits16(const uint8_t *p)
-{
-    uint16_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-VEC uint32_t bits32(const uint8_t *p)
-{
-    uint32_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
 }
 
 VEC float half_at(const uint8_t *p)
@@ -276,137 +245,6 @@ VEC void codes_q6_k(struct chunk *c, const uint8_t *b)
             store32(c->code + 128 * half + 32 * i, _mm256_sub_epi8(q, bias));
         }
     }
-}
-
-/* --- by type
- * -------------------------------------------------------------------------------------- */
-
-/* Scales and minima of the first `groups` groups of 32 elements at p. Types of 256 elements a block
- * always have GROUPS. `type` is a constant where this is called. */
-VEC void chunk_scales(rwkv_dtype type, struct chunk *c, const uint8_t *p, size_t groups)
-{
-    switch (type) {
-    case RWKV_DTYPE_Q4_0:
-    case RWKV_DTYPE_IQ4_NL:
-        scales_small(c->scale, p, 18, groups);
-        break;
-    case RWKV_DTYPE_Q4_1:
-        scales_small(c->scale, p, 20, groups);
-        scales_small(c->min, p + 2, 20, groups);
-        break;
-    case RWKV_DTYPE_Q5_0:
-        scales_small(c->scale, p, 22, groups);
-        break;
-    case RWKV_DTYPE_Q5_1:
-        scales_small(c->scale, p, 24, groups);
-        scales_small(c->min, p + 2, 24, groups);
-        break;
-    case RWKV_DTYPE_Q8_0:
-        scales_small(c->scale, p, 34, groups);
-        break;
-    case RWKV_DTYPE_Q2_K:
-        scales_q2_k(c, p);
-        break;
-    case RWKV_DTYPE_Q3_K:
-        scales_q3_k(c, p);
-        break;
-    case RWKV_DTYPE_Q4_K:
-    case RWKV_DTYPE_Q5_K:
-        scales_q45_k(c, p);
-        break;
-    case RWKV_DTYPE_Q6_K:
-        scales_q6_k(c, p);
-        break;
-    case RWKV_DTYPE_IQ4_XS:
-        scales_iq4_xs(c, p);
-        break;
-    default:
-        break;
-    }
-}
-
-/* Their codes; those of Q8_0 stay where they are. */
-VEC void chunk_codes(rwkv_dtype type, struct chunk *c, const uint8_t *p, size_t groups)
-{
-    switch (type) {
-    case RWKV_DTYPE_Q4_0:
-        codes_q4(c, p + 2, 18, groups, 8);
-        break;
-    case RWKV_DTYPE_Q4_1:
-        codes_q4(c, p + 4, 20, groups, 0);
-        break;
-    case RWKV_DTYPE_Q5_0:
-        codes_q5(c, p + 6, 22, groups, 16);
-        break;
-    case RWKV_DTYPE_Q5_1:
-        codes_q5(c, p + 8, 24, groups, 0);
-        break;
-    case RWKV_DTYPE_Q2_K:
-        codes_q2_k(c, p + 16);
-        break;
-    case RWKV_DTYPE_Q3_K:
-        codes_q3_k(c, p);
-        break;
-    case RWKV_DTYPE_Q4_K:
-        codes_q4_k(c, p + 16);
-        break;
-    case RWKV_DTYPE_Q5_K:
-        codes_q5_k(c, p);
-        break;
-    case RWKV_DTYPE_Q6_K:
-        codes_q6_k(c, p);
-        break;
-    case RWKV_DTYPE_IQ4_NL:
-        codes_iq4(c, p + 2, 18, groups);
-        break;
-    case RWKV_DTYPE_IQ4_XS:
-        codes_iq4(c, p + 8, 16, groups);
-        break;
-    default:
-        break;
-    }
-}
-
-/* Bytes of a whole chunk. */
-VEC size_t chunk_size(rwkv_dtype type)
-{
-    switch (type) {
-    case RWKV_DTYPE_Q4_0:
-    case RWKV_DTYPE_IQ4_NL:
-        return 18 * GROUPS;
-    case RWKV_DTYPE_Q4_1:
-        return 20 * GROUPS;
-    case RWKV_DTYPE_Q5_0:
-        return 22 * GROUPS;
-    case RWKV_DTYPE_Q5_1:
-        return 24 * GROUPS;
-    case RWKV_DTYPE_Q8_0:
-        return 34 * GROUPS;
-    case RWKV_DTYPE_Q2_K:
-        return 84;
-    case RWKV_DTYPE_Q3_K:
-        return 110;
-    case RWKV_DTYPE_Q4_K:
-        return 144;
-    case RWKV_DTYPE_Q5_K:
-        return 176;
-    case RWKV_DTYPE_Q6_K:
-        return 210;
-    default:
-        return 136; /* IQ4_XS */
-    }
-}
-
-/* Elements a scale is for. */
-VEC size_t chunk_scale_step(rwkv_dtype type)
-{
-    return type == RWKV_DTYPE_Q2_K || type == RWKV_DTYPE_Q3_K || type == RWKV_DTYPE_Q6_K ? 16 : 32;
-}
-
-VEC int chunk_has_min(rwkv_dtype type)
-{
-    return type == RWKV_DTYPE_Q4_1 || type == RWKV_DTYPE_Q5_1 || type == RWKV_DTYPE_Q2_K ||
-           type == RWKV_DTYPE_Q4_K || type == RWKV_DTYPE_Q5_K;
 }
 
 #endif
