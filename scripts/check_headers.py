@@ -10,9 +10,14 @@ import project
 
 STRICT = ["-Wall", "-Wextra", "-pedantic-errors", "-Werror"]
 INTERNAL = ["-x", "c", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Werror", "-Iinclude", "-Isrc",
-            "-Itests", "-mavx2", "-mfma", "-mf16c"]
+            "-Itests"]
+X86 = ["-mavx2", "-mfma", "-mf16c"]
+AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"]
 # Bodies of kernels, included once by each instruction set after the operations they are written in.
 BODIES = project.pathlib.Path("src/kernels/vec")
+# Headers for one architecture, and the beginning of what its compilers call it.
+MACHINES = {project.pathlib.Path("src/kernels/x86"): "x86_64",
+            project.pathlib.Path("src/kernels/arm"): "aarch64"}
 LANGUAGES = {  # how users may compile the public headers: is it C++, and the options
     "C99": (False, ["-x", "c", "-std=c99", *STRICT]),
     "C17": (False, ["-x", "c", "-std=c17", *STRICT]),
@@ -40,10 +45,13 @@ def main(cc, cxx):
             if said:
                 problems.append(f"{path}: does not compile as {name}:\n{said}")
     internal = project.sources(".h", folders=("src", "programs", "tests", "bench"))
-    internal = [path for path in internal if path.parent != BODIES]
+    machine = subprocess.run([cc, "-dumpmachine"], capture_output=True, text=True,
+                             check=True).stdout
+    internal = [path for path in internal if path.parent != BODIES and
+                machine.startswith(MACHINES.get(path.parent, ""))]
     for path in internal:
-        options = INTERNAL + (["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"]
-                              if "avx512" in path.name else [])
+        options = (INTERNAL + (X86 if machine.startswith("x86_64") else []) +
+                   (AVX512 if "avx512" in path.name else []))
         said = compile_alone(cc, options, path)
         if said:
             problems.append(f"{path}: does not compile alone:\n{said}")
