@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rwkv_file.h: tensor containers. List, read, check, convert and write the files models are
- * published in, whether they hold a model or not; make models of random weights; measure the
- * machine.
+ * published in, whether they hold a model or not.
  *
  *     rwkv_file *f;
  *     if (rwkv_file_open("model.pth", &f, &err) == RWKV_OK) {
@@ -98,31 +97,6 @@ typedef struct rwkv_convert_options {
  * .gguf). The output is written whole or not at all; at most a few tensors are in memory. */
 RWKV_API rwkv_status rwkv_convert(const char *in, const char *out,
                                   const rwkv_convert_options *options, rwkv_error *err);
-
-/* --- measuring -------------------------------------------------------------------------------- */
-
-typedef struct rwkv_random_model {
-    size_t n_layer, n_embd;
-    size_t n_vocab;   /* 0: 65536 */
-    size_t head_size; /* 0: 64 */
-    size_t n_ffn;     /* 0: 4 × n_embd */
-    rwkv_dtype dtype; /* of the matrices */
-    uint64_t seed;
-    rwkv_progress_fn progress; /* nullable */
-    void *progress_user;
-} rwkv_random_model;
-
-/* Write a GGUF with random weights of the published shapes, for timing. */
-RWKV_API rwkv_status rwkv_random_model_write(const char *path, const rwkv_random_model *shape,
-                                             rwkv_error *err);
-
-/* What the machine can do, measured now with the model's threads and instruction set. Takes about
- * two seconds and 256 MiB. */
-typedef struct rwkv_limits {
-    double read_bytes_per_s; /* all threads reading memory far larger than the caches */
-    double f32_flops_per_s;  /* all threads, fused multiply-add on registers */
-} rwkv_limits;
-RWKV_API rwkv_status rwkv_measure_limits(rwkv_model *model, rwkv_limits *out, rwkv_error *err);
 
 #ifdef __cplusplus
 }

@@ -8,7 +8,7 @@
 
 #include "open_model.h"
 #include "rwkv.h"
-#include "rwkv_file.h"
+#include "rwkv_bench.h"
 
 #define RW_BENCH_ROWS 32
 #define RW_BENCH_BATCH_MAX 64
@@ -43,7 +43,9 @@ struct rw_bench {
     double load_seconds;  /* opening the model */
     double first_seconds; /* opening and a short prompt */
     uint64_t peak_bytes;
-    rwkv_limits limits;
+    struct {
+        double read_bytes_per_s, f32_flops_per_s;
+    } limits;
 };
 
 void rw_bench_print(const struct rw_bench *b);

@@ -184,16 +184,14 @@ static rwkv_status warm_up(struct rw_bench *b, rwkv_error *err)
 
 static rwkv_status measure(struct rw_bench *b, rwkv_error *err)
 {
-    rwkv_limits before, after;
-    say(b, "measuring the machine ...");
-    RW_TRY(rwkv_measure_limits(b->model, &before, err));
+    rwkv_meter *meter;
+    RW_TRY(rwkv_meter_new(b->model, &meter, err));
+    b->limits.read_bytes_per_s = rwkv_meter_measure(meter, RWKV_LIMIT_READ);
+    b->limits.f32_flops_per_s = rwkv_meter_measure(meter, RWKV_LIMIT_F32);
+    rwkv_meter_free(meter);
     say(b, "measuring the model ...");
     for (size_t i = 0; i < b->n_rows; i++)
         RW_TRY(measure_row(b, &b->rows[i], err));
-    say(b, "measuring the machine again ...");
-    RW_TRY(rwkv_measure_limits(b->model, &after, err));
-    b->limits.read_bytes_per_s = (before.read_bytes_per_s + after.read_bytes_per_s) / 2;
-    b->limits.f32_flops_per_s = (before.f32_flops_per_s + after.f32_flops_per_s) / 2;
     for (size_t i = 0; i < b->n_rows; i++)
         derive(b, &b->rows[i]);
     return RWKV_OK;

@@ -159,19 +159,3 @@ rwkv_status rwkv_convert(const char *in, const char *out, const rwkv_convert_opt
     REQUIRE(in && out);
     return rw_convert(in, out, options ? options : &none, err);
 }
-
-rwkv_status rwkv_random_model_write(const char *path, const rwkv_random_model *shape,
-                                    rwkv_error *err)
-{
-    REQUIRE(path && shape);
-    return rw_random_model_write(path, shape, err);
-}
-
-rwkv_status rwkv_measure_limits(rwkv_model *model, rwkv_limits *out, rwkv_error *err)
-{
-    REQUIRE(model && out);
-    rw_model_measure(model, out);
-    return out->read_bytes_per_s > 0
-               ? RWKV_OK
-               : rw_fail(err, RWKV_ERROR_MEMORY, "no memory to measure reading");
-}

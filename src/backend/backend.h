@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #include "rwkv.h"
-#include "rwkv_file.h"
+#include "rwkv_bench.h"
 
 #define RW_MAX_HEAD_SIZE 512 /* the largest N a backend needs to take */
 
@@ -115,8 +115,9 @@ struct rw_backend_ops {
                    size_t n_tokens);
     void (*wkv7)(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch);
 
-    /* What the machine can do, for reports. */
-    void (*measure)(struct rw_backend *be, rwkv_limits *out);
+    /* What the machine can do a second, now; 0: it has no such operation. `memory` [n] is what is
+     * read. */
+    double (*measure)(struct rw_backend *be, rwkv_limit limit, const void *memory, size_t n);
 };
 
 struct rw_backend {

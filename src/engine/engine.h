@@ -16,6 +16,7 @@
 #include "formats/format.h"
 #include "model/rwkv7.h"
 #include "rwkv.h"
+#include "rwkv_file.h"
 #include "text/vocab.h"
 
 #define RW_DEFAULT_CHUNK 128
@@ -58,7 +59,6 @@ void rw_model_retain(struct rwkv_model *model);
 void rw_model_release(struct rwkv_model *model);
 const struct rwkv_vocab *rw_model_vocab(struct rwkv_model *model, rwkv_error *err);
 void rw_model_get_info(struct rwkv_model *model, rwkv_model_info *info);
-void rw_model_measure(struct rwkv_model *model, rwkv_limits *out);
 
 rwkv_status rw_session_new(struct rwkv_model *model, struct rwkv_session **out, rwkv_error *err);
 void rw_session_free(struct rwkv_session *session);
@@ -86,6 +86,11 @@ rwkv_status rw_encode_prompt(struct rwkv_model *model, const char *text, size_t 
 rwkv_status rw_generate(struct rwkv_session *session, const int32_t *tokens, size_t n_tokens,
                         const rwkv_generate_options *options, rwkv_text_fn text, void *user,
                         rwkv_generate_result *result, rwkv_error *err);
+
+/* meter.c */
+rwkv_status rw_meter_new(struct rwkv_model *model, struct rwkv_meter **out, rwkv_error *err);
+void rw_meter_free(struct rwkv_meter *meter);
+double rw_meter_measure(struct rwkv_meter *meter, rwkv_limit limit);
 
 /* convert.c, random_model.c */
 rwkv_status rw_convert(const char *in, const char *out, const rwkv_convert_options *options,

@@ -306,10 +306,3 @@ void rw_model_get_info(struct rwkv_model *model, rwkv_model_info *info)
     rw_model_vocab(model, NULL); /* so that info says where it came from */
     *info = model->info;
 }
-
-void rw_model_measure(struct rwkv_model *model, rwkv_limits *out)
-{
-    pthread_mutex_lock(&model->lock);
-    model->rwkv7.backend->ops->measure(model->rwkv7.backend, out);
-    pthread_mutex_unlock(&model->lock);
-}

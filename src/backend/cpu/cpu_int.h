@@ -45,6 +45,6 @@ static inline const uint8_t *rw_cpu_row(const struct rw_weight *w, size_t r)
 void rw_cpu_matmul(struct rw_backend *be, const struct rw_matmul *ops, size_t n_ops,
                    size_t n_tokens);
 void rw_cpu_wkv7(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch);
-void rw_cpu_measure(struct rw_backend *be, rwkv_limits *out);
+double rw_cpu_measure(struct rw_backend *be, rwkv_limit limit, const void *memory, size_t n);
 
 #endif
