@@ -10,19 +10,15 @@
  */
 #include "tensor/convert.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/cursor.h"
 #include "base/half.h"
 #include "tensor/dtype.h"
+#include "tensor/iq4.h"
 
 #define SMALL 32  /* elements of a block of Q4_0 … Q8_0 and IQ4_NL */
 #define LARGE 256 /* of a block of the K types and IQ4_XS */
-
-/* The values of the codes of IQ4_NL and IQ4_XS. */
-static const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                      1,    13,   25,  38,  53,  69,  89,  113};
 
 static float half_at(const uint8_t *p)
 {
@@ -77,7 +73,7 @@ static void unpack_iq4_nl(float *to, const uint8_t *b)
 {
     float d = half_at(b);
     for (int e = 0; e < SMALL; e++)
-        to[e] = d * (float)iq4_values[nibble(b + 2, e)];
+        to[e] = d * (float)rw_iq4_values[nibble(b + 2, e)];
 }
 
 /* --- blocks of 256 to float ------------------------------------------------------------------- */
@@ -169,7 +165,7 @@ static void unpack_iq4_xs(float *to, const uint8_t *b)
     for (int j = 0; j < 8; j++, qs += 16) {
         int scale = (low[j / 2] >> 4 * (j % 2) & 15) | (high >> 2 * j & 3) << 4;
         for (int e = 0; e < 32; e++)
-            *to++ = d * (float)(scale - 32) * (float)iq4_values[nibble(qs, e)];
+            *to++ = d * (float)(scale - 32) * (float)rw_iq4_values[nibble(qs, e)];
     }
 }
 
@@ -253,141 +249,7 @@ bool rw_to_f32(rwkv_dtype dtype, float *to, const void *from, size_t n)
     return integers_to_f32(dtype, to, bytes, n);
 }
 
-/* --- float to blocks -------------------------------------------------------------------------- */
-
-/* v cut to a whole number in [0, max]; NaN gives 0. */
-static int code(float v, int max)
-{
-    if (!(v > 0))
-        return 0;
-    return v >= (float)max ? max : (int)v;
-}
-
-static float inverse(float d)
-{
-    return d != 0 ? 1.0f / d : 0.0f;
-}
-
-/* The first element of the largest magnitude, with its sign. */
-static float extreme(const float *x)
-{
-    float best = 0;
-    for (int e = 0; e < SMALL; e++)
-        if (fabsf(x[e]) > fabsf(best))
-            best = x[e];
-    return best;
-}
-
-static void range(const float *x, float *min, float *max)
-{
-    *min = *max = x[0];
-    for (int e = 1; e < SMALL; e++) {
-        if (x[e] < *min)
-            *min = x[e];
-        if (x[e] > *max)
-            *max = x[e];
-    }
-}
-
-static void put_half(uint8_t *to, float v)
-{
-    rw_store_u16(to, rw_f32_to_f16(v));
-}
-
-/* Low four bits of 32 codes into 16 bytes. */
-static void put_nibbles(uint8_t *to, const int *q)
-{
-    for (int i = 0; i < 16; i++)
-        to[i] = (uint8_t)((q[i] & 15) | (q[i + 16] & 15) << 4);
-}
-
-/* Their fifth bits. */
-static void put_fifths(uint8_t *to, const int *q)
-{
-    uint32_t bits = 0;
-    for (int e = 0; e < SMALL; e++)
-        bits |= (uint32_t)(q[e] >> 4 & 1) << e;
-    rw_store_u32(to, bits);
-}
-
-static void pack_q4_0(uint8_t *to, const float *x)
-{
-    int q[SMALL];
-    float d = extreme(x) / -8, inv = inverse(d);
-    for (int e = 0; e < SMALL; e++)
-        q[e] = code(x[e] * inv + 8.5f, 15);
-    put_half(to, d);
-    put_nibbles(to + 2, q);
-}
-
-static void pack_q4_1(uint8_t *to, const float *x)
-{
-    int q[SMALL];
-    float min, max;
-    range(x, &min, &max);
-    float d = (max - min) / 15, inv = inverse(d);
-    for (int e = 0; e < SMALL; e++)
-        q[e] = code((x[e] - min) * inv + 0.5f, 15);
-    put_half(to, d);
-    put_half(to + 2, min);
-    put_nibbles(to + 4, q);
-}
-
-static void pack_q5_0(uint8_t *to, const float *x)
-{
-    int q[SMALL];
-    float d = extreme(x) / -16, inv = inverse(d);
-    for (int e = 0; e < SMALL; e++)
-        q[e] = code(x[e] * inv + 16.5f, 31);
-    put_half(to, d);
-    put_fifths(to + 2, q);
-    put_nibbles(to + 6, q);
-}
-
-static void pack_q5_1(uint8_t *to, const float *x)
-{
-    int q[SMALL];
-    float min, max;
-    range(x, &min, &max);
-    float d = (max - min) / 31, inv = inverse(d);
-    for (int e = 0; e < SMALL; e++)
-        q[e] = code((x[e] - min) * inv + 0.5f, 31);
-    put_half(to, d);
-    put_half(to + 2, min);
-    put_fifths(to + 4, q);
-    put_nibbles(to + 8, q);
-}
-
-static void pack_q8_0(uint8_t *to, const float *x)
-{
-    float d = fabsf(extreme(x)) / 127, inv = inverse(d);
-    put_half(to, d);
-    for (int e = 0; e < SMALL; e++) {
-        float q = roundf(x[e] * inv);
-        to[2 + e] =
-            q >= -127 && q <= 127 ? (uint8_t)(int8_t)q : 0; /* outside: x or 1/d is not finite */
-    }
-}
-
-typedef void (*pack_fn)(uint8_t *to, const float *x);
-
-static pack_fn packer(rwkv_dtype dtype)
-{
-    switch (dtype) {
-    case RWKV_DTYPE_Q4_0:
-        return pack_q4_0;
-    case RWKV_DTYPE_Q4_1:
-        return pack_q4_1;
-    case RWKV_DTYPE_Q5_0:
-        return pack_q5_0;
-    case RWKV_DTYPE_Q5_1:
-        return pack_q5_1;
-    case RWKV_DTYPE_Q8_0:
-        return pack_q8_0;
-    default:
-        return NULL;
-    }
-}
+/* --- float to plain types --------------------------------------------------------------------- */
 
 bool rw_from_f32(rwkv_dtype dtype, void *to, const float *from, size_t n)
 {
@@ -407,10 +269,5 @@ bool rw_from_f32(rwkv_dtype dtype, void *to, const float *from, size_t n)
             rw_store_u16(bytes + 2 * i, rw_f32_to_bf16(from[i]));
         return true;
     }
-    pack_fn pack = packer(dtype);
-    if (!pack || n % SMALL)
-        return false;
-    for (size_t i = 0; i < n; i += SMALL, bytes += rw_dtype(dtype)->bytes)
-        pack(bytes, from + i);
-    return true;
+    return false;
 }

@@ -15,8 +15,8 @@
  * values as float (F8). Integer types are converted. Values are bit-exact to libggml's. */
 bool rw_to_f32(rwkv_dtype dtype, float *to, const void *from, size_t n);
 
-/* n floats to F32, F16, BF16 (round to nearest even), Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 (the encoders of
- * libggml, byte for byte). False for any other type or n no multiple of the block. */
+/* n floats to F32, F16 or BF16 (round to nearest even). False for any other type; for the block
+ * types see tensor/quantize.h. */
 bool rw_from_f32(rwkv_dtype dtype, void *to, const float *from, size_t n);
 
 #endif

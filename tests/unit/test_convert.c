@@ -89,9 +89,7 @@ static void test_decoders(void **state)
 
 static void test_encoders(void **state)
 {
-    static const rwkv_dtype types[] = {RWKV_DTYPE_F16,  RWKV_DTYPE_BF16, RWKV_DTYPE_Q4_0,
-                                       RWKV_DTYPE_Q4_1, RWKV_DTYPE_Q5_0, RWKV_DTYPE_Q5_1,
-                                       RWKV_DTYPE_Q8_0};
+    static const rwkv_dtype types[] = {RWKV_DTYPE_F16, RWKV_DTYPE_BF16};
     size_t x_size, raw_size;
     const uint8_t *x_bytes = vector("x", "", &x_size);
     float *x = malloc(x_size);
@@ -158,7 +156,7 @@ static void test_refusals(void **state)
     (void)state;
     assert_false(rw_to_f32(RWKV_DTYPE_Q8_0, x, bytes, 31));
     assert_false(rw_to_f32(RWKV_DTYPE_Q4_K, x, bytes, 128));
-    assert_false(rw_from_f32(RWKV_DTYPE_Q4_0, bytes, x, 33));
+    assert_false(rw_from_f32(RWKV_DTYPE_Q4_0, bytes, x, 32));
     assert_false(rw_from_f32(RWKV_DTYPE_Q4_K, bytes, x, 256));
     assert_false(rw_from_f32(RWKV_DTYPE_I32, bytes, x, 1));
     assert_true(rw_to_f32(RWKV_DTYPE_Q8_0, x, bytes, 0));
@@ -166,13 +164,11 @@ static void test_refusals(void **state)
     assert_memory_equal(bytes, x, sizeof x);
 }
 
-/* Encoders take whatever there is: every code stays in its range and scales may be infinite. */
+/* Encoders take whatever there is. */
 static void test_hostile_floats(void **state)
 {
     static const float bad[] = {NAN, -NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-45f, 0x1p-127f};
-    static const rwkv_dtype types[] = {RWKV_DTYPE_F32,  RWKV_DTYPE_F16,  RWKV_DTYPE_BF16,
-                                       RWKV_DTYPE_Q4_0, RWKV_DTYPE_Q4_1, RWKV_DTYPE_Q5_0,
-                                       RWKV_DTYPE_Q5_1, RWKV_DTYPE_Q8_0};
+    static const rwkv_dtype types[] = {RWKV_DTYPE_F32, RWKV_DTYPE_F16, RWKV_DTYPE_BF16};
 
     (void)state;
     for (size_t t = 0; t < RW_COUNT(types); t++) {
