@@ -23,9 +23,51 @@ static int has_avx_vnni(void)
 }
 #endif
 
+#if defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+
+static int has(const char *feature)
+{
+    int yes = 0;
+    size_t size = sizeof yes;
+    return sysctlbyname(feature, &yes, &size, NULL, 0) == 0 && yes;
+}
+
+static unsigned detect_arm(void)
+{
+    unsigned mask = RW_CPU_NEON;
+    if (has("hw.optional.arm.FEAT_DotProd"))
+        mask |= RW_CPU_NEON_DOTPROD;
+    if ((mask & RW_CPU_NEON_DOTPROD) && has("hw.optional.arm.FEAT_I8MM"))
+        mask |= RW_CPU_NEON_I8MM;
+    return mask;
+}
+#elif defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+static unsigned detect_arm(void)
+{
+    unsigned mask = RW_CPU_NEON;
+    if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP)
+        mask |= RW_CPU_NEON_DOTPROD;
+    if ((mask & RW_CPU_NEON_DOTPROD) && (getauxval(AT_HWCAP2) & HWCAP2_I8MM))
+        mask |= RW_CPU_NEON_I8MM;
+    return mask;
+}
+#elif defined(__aarch64__)
+static unsigned detect_arm(void)
+{
+    return RW_CPU_NEON;
+}
+#endif
+
 unsigned rw_cpu_detect(void)
 {
     unsigned mask = 0;
+#if defined(__aarch64__)
+    mask = detect_arm();
+#endif
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c())
@@ -43,12 +85,15 @@ unsigned rw_cpu_detect(void)
     return mask;
 }
 
-/* From the smallest to the best. */
+/* From the smallest to the best of each architecture. */
 static const struct set {
     const char *name;
     unsigned mask;
 } sets[] = {
     {"ref", 0},
+    {"neon", RW_CPU_NEON},
+    {"neon-dotprod", RW_CPU_NEON | RW_CPU_NEON_DOTPROD},
+    {"neon-i8mm", RW_CPU_NEON | RW_CPU_NEON_DOTPROD | RW_CPU_NEON_I8MM},
     {"avx2", RW_CPU_AVX2},
     {"avxvnni", RW_CPU_AVX2 | RW_CPU_AVX_VNNI},
     {"avx512", RW_CPU_AVX2 | RW_CPU_AVX512},

@@ -8,11 +8,18 @@ enum rw_cpu_bits {
     RW_CPU_AVX512 = 1 << 1, /* AVX-512 F, BW, VL, DQ (and all of AVX2's) */
     RW_CPU_AVX512_VNNI = 1 << 2,
     RW_CPU_AVX512_BF16 = 1 << 3,
-    RW_CPU_AVX_VNNI = 1 << 4 /* the dot products of bytes without AVX-512 */
+    RW_CPU_AVX_VNNI = 1 << 4, /* the dot products of bytes without AVX-512 */
+    RW_CPU_NEON = 1 << 8,     /* every 64-bit ARM */
+    RW_CPU_NEON_DOTPROD = 1 << 9,
+    RW_CPU_NEON_I8MM = 1 << 10 /* matrix products of bytes */
 };
 
-/* Every name there is, for messages. */
+/* The names of this architecture, for messages. */
+#if defined(__aarch64__)
+#define RW_CPU_NAMES "auto, ref, neon, neon-dotprod or neon-i8mm"
+#else
 #define RW_CPU_NAMES "auto, ref, avx2, avxvnni, avx512, avx512vnni or avx512bf16"
+#endif
 
 /* Everything this machine has. */
 unsigned rw_cpu_detect(void);

@@ -197,5 +197,6 @@ void rw_kernels_avxvnni(struct rw_kernels *kernels);
 void rw_kernels_avx512(struct rw_kernels *kernels);
 void rw_kernels_avx512vnni(struct rw_kernels *kernels);
 void rw_kernels_avx512bf16(struct rw_kernels *kernels);
+void rw_kernels_neon(struct rw_kernels *kernels);
 
 #endif

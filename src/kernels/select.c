@@ -34,5 +34,8 @@ void rw_kernels_init(struct rw_kernels *kernels, unsigned cpu)
         rw_kernels_avx512vnni(kernels);
     if (cpu & RW_CPU_AVX512_BF16)
         rw_kernels_avx512bf16(kernels);
+#elif defined(__aarch64__)
+    if (cpu & RW_CPU_NEON)
+        rw_kernels_neon(kernels);
 #endif
 }

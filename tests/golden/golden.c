@@ -129,7 +129,7 @@ double golden_rms(const float *a, const float *b, size_t n)
 
 const char *const *golden_isas(void)
 {
-    static const char *const all[] = {"avx512", "avx2", "ref", NULL};
+    static const char *const all[] = {"avx512", "avx2", "neon", "ref", NULL};
     const char *const *isas = all;
     int ok = 0;
     for (; *isas; isas++) {

@@ -41,6 +41,7 @@ static const struct isa {
     bool fused;
 } isas[] = {
     {"ref", 0, 16, false},
+    {"neon", RW_CPU_NEON, 8, true},
     {"avx2", RW_CPU_AVX2, 8, true},
     {"avxvnni", RW_CPU_AVX2 | RW_CPU_AVX_VNNI, 8, true},
     {"avx512", RW_CPU_AVX2 | RW_CPU_AVX512, 16, true},

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The kernels of NEON, which every 64-bit ARM has. */
+#include "kernels/arm/quants.h"
+#include "kernels/arm/vec_neon.h"
+
+#define VEC_NAME(name) name##_neon
+
+/* In the order of their needs: wkv7 uses matvec, norm and math. */
+#include "kernels/vec/math.h"
+#include "kernels/vec/matvec.h"
+#include "kernels/vec/blocks.h"
+#include "kernels/vec/unpack.h"
+#include "kernels/vec/matmul.h"
+#include "kernels/vec/norm.h"
+#include "kernels/vec/mix.h"
+#include "kernels/vec/elementwise.h"
+#include "kernels/vec/wkv7.h"
+#include "kernels/vec/probe.h"
+
+void rw_kernels_neon(struct rw_kernels *kernels)
+{
+    put_matvec(kernels);
+    put_blocks(kernels);
+    put_unpack(kernels);
+    put_matmul(kernels);
+    put_norm(kernels);
+    put_mix(kernels);
+    put_elementwise(kernels);
+    put_wkv7(kernels);
+    put_probe(kernels);
+}
