@@ -38,11 +38,14 @@
 #define RW_MATVEC_T_FN(name) \
     void name(float *y, const float *x, const void *w, size_t rows, size_t cols, size_t stride)
 
-/* y[t, r] = Σ_k w[r, k] x[t, k], all f32. y [tokens, ldy], x [tokens, ldx], w [rows, ldw], leading
- * dimensions in floats. */
+/* One piece of K of y[t, r] = Σ_k w[r, k] x[t, k], all f32. y [tokens, ldy], x [tokens, ldx], w
+ * [rows, ldw], leading dimensions in floats; x and w point at the first of the piece's `cols`
+ * columns, a multiple of 16 in all pieces but the last. Between pieces the lanes' sums wait in
+ * `sums` [tokens, rows, 16], in an order known to the kernel alone: not read in the `first` piece,
+ * not written in the `last`, which writes y. Pieces of some 1024 columns are the fastest. */
 #define RW_MATMUL_FN(name)                                                                       \
-    void name(float *y, const float *x, const float *w, size_t tokens, size_t rows, size_t cols, \
-              size_t ldy, size_t ldx, size_t ldw)
+    void name(float *y, float *sums, const float *x, const float *w, size_t tokens, size_t rows, \
+              size_t cols, size_t ldy, size_t ldx, size_t ldw, int first, int last)
 
 /* --- products in integers ---------------------------------------------------------------------
  *

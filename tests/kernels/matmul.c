@@ -13,7 +13,20 @@
 
 struct shape {
     size_t tokens, rows, cols, ldy, ldx, ldw;
+    size_t piece; /* columns at a time */
 };
+
+static void multiply(const struct rw_kernels *kernels, const struct shape *s, float *y, float *sums,
+                     const float *x, const float *w)
+{
+    size_t k = 0, n;
+    do {
+        n = s->cols - k < s->piece ? s->cols - k : s->piece;
+        kernels->matmul(y, sums, x + k, w + k, s->tokens, s->rows, n, s->ldy, s->ldx, s->ldw,
+                        k == 0, k + n == s->cols);
+        k += n;
+    } while (k < s->cols);
+}
 
 static void check_output(struct context *ctx, const struct shape *s, const float *y, const float *x,
                          const float *w, bool hostile, size_t t, size_t r)
@@ -44,8 +57,8 @@ static void test_one(struct context *ctx, const struct shape *s, bool hostile)
     struct buffer y = floats_new(ctx, n_y);
     for (size_t i = 0; i < n_y; i++)
         floats(y)[i] = UNTOUCHED;
-    ctx->kernels->matmul(floats(y), floats(x), floats(w), s->tokens, s->rows, s->cols, s->ldy,
-                         s->ldx, s->ldw);
+    struct buffer sums = floats_new(ctx, s->tokens * s->rows * 16);
+    multiply(ctx->kernels, s, floats(y), floats(sums), floats(x), floats(w));
     for (size_t t = 0; t < s->tokens; t++)
         for (size_t r = 0; r < s->rows; r++)
             check_output(ctx, s, floats(y), floats(x), floats(w), hostile, t, r);
@@ -53,6 +66,8 @@ static void test_one(struct context *ctx, const struct shape *s, bool hostile)
         if (i % s->ldy >= s->rows)
             expect(ctx, floats(y)[i] == UNTOUCHED, "wrote between rows of y");
     expect(ctx, buffer_intact(&y), "wrote outside y");
+    expect(ctx, buffer_intact(&sums), "wrote outside the sums");
+    buffer_free(&sums);
     buffer_free(&x);
     buffer_free(&w);
     buffer_free(&y);
@@ -61,9 +76,11 @@ static void test_one(struct context *ctx, const struct shape *s, bool hostile)
 static void test_matmul(struct context *ctx)
 {
     for (int i = 0; i < ROUNDS; i++) {
-        struct shape s = {pick(ctx, 0, 31), pick(ctx, 0, 13), pick(ctx, 0, 150), 0, 0, 0};
-        if (i % 10 == 0) /* longer than the blocks of rows and of columns */
-            s = (struct shape){pick(ctx, 1, 9), pick(ctx, 30, 70), pick(ctx, 1000, 2200), 0, 0, 0};
+        struct shape s = {pick(ctx, 0, 31), pick(ctx, 0, 13), pick(ctx, 0, 150), 0, 0, 0, 0};
+        if (i % 10 == 0)
+            s = (struct shape){
+                pick(ctx, 1, 9), pick(ctx, 30, 70), pick(ctx, 1000, 2200), 0, 0, 0, 0};
+        s.piece = 16 * (i % 2 ? pick(ctx, 1, s.cols / 16 + 1) : s.cols / 16 + 1);
         s.ldy = s.rows + pick(ctx, 0, 3) + 1;
         s.ldx = s.cols + pick(ctx, 0, 3);
         s.ldw = s.cols + pick(ctx, 0, 3);
@@ -76,27 +93,28 @@ static void test_matmul(struct context *ctx)
 
 struct bench_matmul {
     struct shape s;
-    float *x, *w, *y; /* w and y for each thread */
+    float *x, *w, *y, *sums; /* all but x for each thread */
 };
 
 static void matmul_part(void *user, const struct rw_kernels *kernels, size_t index, size_t count)
 {
     struct bench_matmul *b = user;
     struct shape *s = &b->s;
-    kernels->matmul(b->y + index * s->tokens * s->rows, b->x, b->w + index * s->rows * s->cols,
-                    s->tokens, s->rows, s->cols, s->ldy, s->ldx, s->ldw);
+    multiply(kernels, s, b->y + index * s->tokens * s->rows,
+             b->sums + index * s->tokens * s->rows * 16, b->x, b->w + index * s->rows * s->cols);
 }
 
 /* The caller's pattern: a group of unpacked rows against all tokens of a chunk. */
 static void bench_shape(struct context *ctx, size_t tokens, size_t rows, size_t cols,
                         size_t threads)
 {
-    struct bench_matmul b = {.s = {tokens, rows, cols, rows, cols, cols}};
+    struct bench_matmul b = {.s = {tokens, rows, cols, rows, cols, cols, 1024}};
     char shape[32];
     b.x = rw_alloc_aligned(tokens * cols * sizeof(float), 1);
     b.w = rw_alloc_aligned(rows * cols * threads * sizeof(float), 1);
     b.y = rw_alloc_aligned(tokens * rows * threads * sizeof(float), 1);
-    if (expect(ctx, b.x && b.w && b.y, "no memory for the benchmark")) {
+    b.sums = rw_alloc_aligned(tokens * rows * threads * 16 * sizeof(float), 1);
+    if (expect(ctx, b.x && b.w && b.y && b.sums, "no memory for the benchmark")) {
         double flops = 2.0 * (double)(tokens * rows * cols * threads);
         struct work work = {matmul_part, &b, 0, flops, 0, NULL};
         fill_floats(ctx, b.x, tokens * cols, false);
@@ -107,6 +125,7 @@ static void bench_shape(struct context *ctx, size_t tokens, size_t rows, size_t 
     rw_free(b.x);
     rw_free(b.w);
     rw_free(b.y);
+    rw_free(b.sums);
 }
 
 static void bench_matmul(struct context *ctx)
@@ -114,7 +133,7 @@ static void bench_matmul(struct context *ctx)
     static const size_t tokens[] = {2, 16, 64, 128, 256}, cols[] = {768, 2048, 4096, 8192};
     for (size_t k = 0; k < 4; k++)
         for (size_t t = 0; t < 5; t++)
-            bench_shape(ctx, tokens[t], 32, cols[k], bench_threads());
+            bench_shape(ctx, tokens[t], 64, cols[k], bench_threads());
 }
 
 void register_matmul(void)

@@ -20,21 +20,20 @@ static void cpu_free(struct rw_backend *be)
     rw_free(cpu);
 }
 
-/* A tile of outputs [T, panel rows], a panel of weights [panel rows, K], at whole cache lines. */
+/* A tile of outputs [tokens, panel rows]; with it go the sums of each of its outputs. */
 static size_t tile_floats(size_t tokens)
 {
-    return (tokens * RW_CPU_PANEL_ROWS + 15) & ~(size_t)15;
+    return RW_MIN(tokens, (size_t)RW_CPU_TOKENS) * RW_CPU_PANEL_ROWS;
 }
 
-static size_t panel_floats(size_t max_cols)
+static size_t scratch_floats(size_t tokens)
 {
-    size_t floats = RW_MAX(rw_cpu_panel_rows(max_cols) * max_cols, RW_CPU_PANEL_FLOATS);
-    return (floats + 15) & ~(size_t)15;
+    return tile_floats(tokens) * (1 + RW_CPU_LANES) + RW_CPU_PANEL_ROWS * RW_CPU_PANEL_COLS;
 }
 
 static size_t cpu_scratch_bytes(const struct rw_backend *be, size_t tokens, size_t max_cols)
 {
-    return be->threads * (tile_floats(tokens) + panel_floats(max_cols)) * sizeof(float);
+    return be->threads * scratch_floats(tokens) * sizeof(float);
 }
 
 static rwkv_status cpu_prepare(struct rw_backend *be, size_t tokens, size_t max_cols,
@@ -42,7 +41,7 @@ static rwkv_status cpu_prepare(struct rw_backend *be, size_t tokens, size_t max_
 {
     struct rw_backend_cpu *cpu = rw_cpu(be);
     cpu->tile_floats = tile_floats(tokens);
-    cpu->scratch_floats = cpu->tile_floats + panel_floats(max_cols);
+    cpu->scratch_floats = scratch_floats(tokens);
     rw_free(cpu->scratch);
     cpu->scratch = rw_alloc_aligned(be->threads * cpu->scratch_floats, sizeof(float));
     if (!cpu->scratch)

@@ -8,9 +8,13 @@
 #include "kernels/kernels.h"
 #include "tensor/dtype.h"
 
-/* Unpacked weight rows of one thread fit the second-level cache. */
-#define RW_CPU_PANEL_FLOATS ((size_t)1 << 17)
+/* What one thread works on at a time when there are many tokens. A panel of unpacked weights fits
+ * the second-level cache with the sums of all its outputs, a piece of some token's inputs the
+ * first. Columns are a multiple of the largest block of a type. */
 #define RW_CPU_PANEL_ROWS 64
+#define RW_CPU_PANEL_COLS 1024
+#define RW_CPU_TOKENS 192
+#define RW_CPU_LANES 16 /* sums of one output between two panels (kernels.h, matmul) */
 
 struct rw_backend_cpu {
     struct rw_backend base;
@@ -18,21 +22,12 @@ struct rw_backend_cpu {
     struct rw_pool *pool;
     float *scratch; /* [threads, scratch_floats] */
     size_t scratch_floats;
-    size_t tile_floats; /* of them, for the tile of outputs; the panel of weights follows */
+    size_t tile_floats; /* of them, for the tile of outputs; a panel of weights and sums follow */
 };
 
 static inline struct rw_backend_cpu *rw_cpu(struct rw_backend *be)
 {
     return (struct rw_backend_cpu *)be;
-}
-
-/* Rows of a weight of `cols` inputs that are unpacked at a time. */
-static inline size_t rw_cpu_panel_rows(size_t cols)
-{
-    size_t rows = RW_CPU_PANEL_FLOATS / (cols ? cols : 1);
-    if (rows > RW_CPU_PANEL_ROWS)
-        rows = RW_CPU_PANEL_ROWS;
-    return rows < 8 ? 8 : rows & ~(size_t)3;
 }
 
 /* First byte of row r, wherever it is stored. */

@@ -48,46 +48,72 @@ static void one_token(struct job *job, const struct rw_matmul *op, float *tile, 
     }
 }
 
-/* Rows [r, r + n) as f32: in place where they already are, else unpacked into the panel. */
-static const float *panel_of(const struct rw_kernels *k, const struct rw_weight *w, size_t r,
-                             size_t n, float *panel, size_t *ld)
+/* A part of a weight: rows [row, row + rows), columns [col, col + cols). */
+struct panel {
+    size_t row, rows, col, cols;
+};
+
+/* A panel as f32: in place where it already is, else unpacked into `to`. */
+static const float *panel_of(const struct rw_kernels *k, const struct rw_weight *w,
+                             const struct panel *p, float *to, size_t *ld)
 {
-    const uint8_t *from = rw_cpu_row(w, r);
-    *ld = w->cols;
+    const struct rw_dtype_info *type = rw_dtype(w->dtype);
+    const uint8_t *from = rw_cpu_row(w, p->row);
+    *ld = p->cols;
     if (w->input_major) {
-        k->unpack_t[w->dtype](panel, from, n, w->cols, w->cols, w->stride);
-        return panel;
+        k->unpack_t[w->dtype](to, from + p->col * w->stride, p->rows, p->cols, p->cols, w->stride);
+        return to;
     }
+    from += p->col / type->block * type->bytes;
     if (w->dtype == RWKV_DTYPE_F32 && ((uintptr_t)from | w->stride) % sizeof(float) == 0) {
         *ld = w->stride / sizeof(float);
         return (const float *)(const void *)from;
     }
-    for (size_t i = 0; i < n; i++)
-        k->unpack[w->dtype](panel + i * w->cols, from + i * w->stride, w->cols);
-    return panel;
+    for (size_t i = 0; i < p->rows; i++)
+        k->unpack[w->dtype](to + i * p->cols, from + i * w->stride, p->cols);
+    return to;
 }
 
-/* Outputs [begin, end) of one product for all tokens. */
-static void many_tokens(struct job *job, const struct rw_matmul *op, float *tile, float *panel,
-                        size_t begin, size_t end)
+/* Columns of a panel: K in equal parts, whole blocks of every type. */
+static size_t panel_cols(size_t cols)
+{
+    size_t parts = (cols + RW_CPU_PANEL_COLS - 1) / RW_CPU_PANEL_COLS;
+    return parts < 2 ? cols : (cols / parts + 255) & ~(size_t)255;
+}
+
+/* Outputs of the panel's rows for tokens [first, first + tokens). */
+static void outputs(struct job *job, const struct rw_matmul *op, float *tile, struct panel p,
+                    size_t first, size_t tokens)
 {
     const struct rw_kernels *k = &job->cpu->kernels;
     const struct rw_weight *w = op->w;
+    float *unpacked = tile + job->cpu->tile_floats;
+    float *sums = unpacked + RW_CPU_PANEL_ROWS * RW_CPU_PANEL_COLS;
+    float *to = op->y + first * w->rows + p.row, *y = op->epilogue == RW_ADD ? tile : to;
+    size_t ld, ldy = op->epilogue == RW_ADD ? p.rows : w->rows, step = panel_cols(w->cols);
+    for (p.col = 0; p.col < w->cols; p.col += step) {
+        p.cols = RW_MIN(w->cols - p.col, step);
+        const float *rows = panel_of(k, w, &p, unpacked, &ld);
+        k->matmul(y, sums, op->x + first * w->cols + p.col, rows, tokens, p.rows, p.cols, ldy,
+                  w->cols, ld, p.col == 0, p.col + p.cols == w->cols);
+    }
+    for (size_t t = 0; t < tokens; t++) {
+        if (op->epilogue == RW_ADD)
+            k->add(to + t * w->rows, tile + t * p.rows, p.rows);
+        else
+            finish(k, op->epilogue, to + t * w->rows, p.rows);
+    }
+}
+
+/* Outputs [begin, end) of one product for all tokens. */
+static void many_tokens(struct job *job, const struct rw_matmul *op, float *tile, size_t begin,
+                        size_t end)
+{
     size_t tokens = job->n_tokens;
-    size_t step = rw_cpu_panel_rows(w->cols);
-    for (size_t r = begin; r < end; r += step) {
-        size_t n = RW_MIN(end - r, step);
-        size_t ld;
-        const float *rows = panel_of(k, w, r, n, panel, &ld);
-        if (op->epilogue == RW_ADD) {
-            k->matmul(tile, op->x, rows, tokens, n, w->cols, n, w->cols, ld);
-            for (size_t t = 0; t < tokens; t++)
-                k->add(op->y + t * w->rows + r, tile + t * n, n);
-        } else {
-            k->matmul(op->y + r, op->x, rows, tokens, n, w->cols, w->rows, w->cols, ld);
-            for (size_t t = 0; t < tokens; t++)
-                finish(k, op->epilogue, op->y + t * w->rows + r, n);
-        }
+    for (size_t r = begin; r < end; r += RW_CPU_PANEL_ROWS) {
+        struct panel p = {.row = r, .rows = RW_MIN(end - r, (size_t)RW_CPU_PANEL_ROWS)};
+        for (size_t t = 0; t < tokens; t += RW_CPU_TOKENS)
+            outputs(job, op, tile, p, t, RW_MIN(tokens - t, (size_t)RW_CPU_TOKENS));
     }
 }
 
@@ -102,7 +128,7 @@ static void part(void *ctx, size_t index, size_t count)
         if (job->n_tokens == 1)
             one_token(job, op, tile, begin, end);
         else
-            many_tokens(job, op, tile, tile + job->cpu->tile_floats, begin, end);
+            many_tokens(job, op, tile, begin, end);
     }
 }
 

@@ -4,14 +4,10 @@
  *
  * A tile of TILE_TOKENS × TILE_ROWS outputs keeps one vector of sums each in registers and walks
  * along K over row-major operands where they lie: nothing is packed, and each output is summed
- * exactly as in the matrix–vector product. K is walked in pieces that leave the tile's inputs in
- * the first cache while a block of the weight's rows passes by; between pieces the vectors of sums
- * wait in memory, which does not change their order.
+ * exactly as in the matrix–vector product. A tile's inputs stay in the first cache while all rows
+ * of the weight pass by, which the second cache holds. Between pieces of K the vectors of sums wait
+ * in memory, which does not change their order.
  */
-#define BLOCK_ROWS 32
-#define BLOCK_TOKENS (4 * TILE_TOKENS)
-#define BLOCK_COLS 1024
-
 /* Strides in floats, and one piece of K. */
 struct matmul {
     size_t ldy, ldx, ldw;
@@ -19,18 +15,19 @@ struct matmul {
     int first, last;
 };
 
-/* One tile of one piece. `saved` [TILE_TOKENS, TILE_ROWS]: its sums between pieces. `ahead` [cols]
- * is wanted in the second cache before long. */
+/* One tile of one piece. `sums` [tokens, rows, LANES]: its sums between pieces. `ahead` [cols / 2]
+ * is wanted in the second cache before long: half a line a step, as there is room for only so many
+ * lines on their way. */
 VEC void tile(const struct matmul *m, float *y, const float *x, const float *w, const float *ahead,
-              vf *saved, const size_t tokens, const size_t rows)
+              float *sums, const size_t tokens, const size_t rows)
 {
     const size_t ldx = m->ldx, ldw = m->ldw;
     vf acc[TILE_TOKENS][TILE_ROWS], xk[TILE_TOKENS];
     EACH (t, tokens)
         EACH (r, rows)
-            acc[t][r] = m->first ? v_zero() : saved[t * TILE_ROWS + r];
+            acc[t][r] = m->first ? v_zero() : v_load(sums + (t * rows + r) * LANES);
     size_t left = m->cols;
-    for (; left >= LANES; left -= LANES, x += LANES, w += LANES, ahead += LANES) {
+    for (; left >= LANES; left -= LANES, x += LANES, w += LANES, ahead += LANES / 2) {
         FORGET(x); /* or each row gets a pointer of its own, more than there are registers */
         FORGET(w);
         prefetch(ahead, 0);
@@ -54,7 +51,7 @@ VEC void tile(const struct matmul *m, float *y, const float *x, const float *w, 
     EACH (t, tokens) {
         if (!m->last)
             EACH (r, rows)
-                saved[t * TILE_ROWS + r] = acc[t][r];
+                v_store(sums + (t * rows + r) * LANES, acc[t][r]);
         else if (rows == 4)
             v_sum4(y + t * m->ldy, acc[t][0], acc[t][1], acc[t][2], acc[t][3]);
         else
@@ -62,80 +59,60 @@ VEC void tile(const struct matmul *m, float *y, const float *x, const float *w, 
     }
 }
 
-/* One tile's tokens against a block of rows. Meanwhile the inputs of the next tile, of which `left`
- * exist, are fetched: each row of tiles brings one. */
-VEC void tile_rows(const struct matmul *m, float *y, const float *x, const float *w, vf *saved,
-                   size_t rows, size_t left, const size_t tokens)
+/* One tile's tokens against all rows. Meanwhile the inputs of the next tile, of which `next` exist,
+ * are fetched: each row of tiles brings half of one. */
+VEC void tile_rows(const struct matmul *m, float *y, const float *x, const float *w, float *sums,
+                   size_t rows, size_t next, const size_t tokens)
 {
-    size_t r = 0, next = 0;
-    for (; r + TILE_ROWS <= rows; r += TILE_ROWS, saved += TILE_TOKENS * TILE_ROWS, next++) {
-        const float *ahead = next < left ? x + (tokens + next) * m->ldx : x;
-        tile(m, y + r, x, w + r * m->ldw, ahead, saved, tokens, TILE_ROWS);
+    size_t r = 0, half = 0;
+    for (; r + TILE_ROWS <= rows; r += TILE_ROWS, half++) {
+        const float *ahead = x;
+        if (half / 2 < next)
+            ahead += (tokens + half / 2) * m->ldx + half % 2 * (m->cols / 2);
+        tile(m, y + r, x, w + r * m->ldw, ahead, sums + r * tokens * LANES, tokens, TILE_ROWS);
     }
     for (; r < rows; r++)
-        tile(m, y + r, x, w + r * m->ldw, x, saved + r % TILE_ROWS, tokens, 1);
+        tile(m, y + r, x, w + r * m->ldw, x, sums + r * tokens * LANES, tokens, 1);
 }
 
 /* The last tokens, fewer than a tile. */
-static void tile_rest(const struct matmul *m, float *y, const float *x, const float *w, vf *saved,
+static void tile_rest(const struct matmul *m, float *y, const float *x, const float *w, float *sums,
                       size_t rows, size_t tokens)
 {
     switch (tokens) {
 #if TILE_TOKENS > 3
     case 5:
-        tile_rows(m, y, x, w, saved, rows, 0, 5);
+        tile_rows(m, y, x, w, sums, rows, 0, 5);
         break;
     case 4:
-        tile_rows(m, y, x, w, saved, rows, 0, 4);
+        tile_rows(m, y, x, w, sums, rows, 0, 4);
         break;
     case 3:
-        tile_rows(m, y, x, w, saved, rows, 0, 3);
+        tile_rows(m, y, x, w, sums, rows, 0, 3);
         break;
 #endif
     case 2:
-        tile_rows(m, y, x, w, saved, rows, 0, 2);
+        tile_rows(m, y, x, w, sums, rows, 0, 2);
         break;
     case 1:
-        tile_rows(m, y, x, w, saved, rows, 0, 1);
+        tile_rows(m, y, x, w, sums, rows, 0, 1);
         break;
     default:
         break;
     }
 }
 
-/* A block of rows and tokens; `left` tokens follow it. */
-static void block(const struct matmul *m, float *y, const float *x, const float *w, vf *saved,
-                  size_t rows, size_t tokens, size_t left)
-{
-    for (; tokens >= TILE_TOKENS; tokens -= TILE_TOKENS) {
-        size_t next = tokens - TILE_TOKENS + left;
-        tile_rows(m, y, x, w, saved, rows, next < TILE_TOKENS ? next : TILE_TOKENS, TILE_TOKENS);
-        x += TILE_TOKENS * m->ldx;
-        y += TILE_TOKENS * m->ldy;
-        saved += TILE_TOKENS * BLOCK_ROWS;
-    }
-    tile_rest(m, y, x, w, saved, rows, tokens);
-}
-
 static RW_MATMUL_FN(VEC_NAME(matmul))
 {
-    vf saved[BLOCK_TOKENS * BLOCK_ROWS];
-    struct matmul m = {.ldy = ldy, .ldx = ldx, .ldw = ldw};
-    for (size_t r = 0; r < rows; r += BLOCK_ROWS) {
-        size_t n_rows = rows - r < BLOCK_ROWS ? rows - r : BLOCK_ROWS;
-        for (size_t t = 0; t < tokens; t += BLOCK_TOKENS) {
-            size_t n_tokens = tokens - t < BLOCK_TOKENS ? tokens - t : BLOCK_TOKENS;
-            size_t k = 0;
-            do {
-                m.first = k == 0;
-                m.last = cols - k <= BLOCK_COLS;
-                m.cols = m.last ? cols - k : BLOCK_COLS;
-                block(&m, y + t * ldy + r, x + t * ldx + k, w + r * ldw + k, saved, n_rows,
-                      n_tokens, tokens - t - n_tokens);
-                k += m.cols;
-            } while (!m.last);
-        }
+    const struct matmul m = {ldy, ldx, ldw, cols, first, last};
+    for (; tokens >= TILE_TOKENS; tokens -= TILE_TOKENS) {
+        size_t left = tokens - TILE_TOKENS;
+        tile_rows(&m, y, x, w, sums, rows, left < TILE_TOKENS ? left : TILE_TOKENS, TILE_TOKENS);
+        x += TILE_TOKENS * ldx;
+        y += TILE_TOKENS * ldy;
+        sums += TILE_TOKENS * rows * LANES;
     }
+    tile_rest(&m, y, x, w, sums, rows, tokens);
 }
 
 static void put_matmul(struct rw_kernels *kernels)
