@@ -34,6 +34,13 @@ RWKV_API rwkv_status rwkv_vocab_encode(const rwkv_vocab *vocab, const char *text
                                        int32_t *tokens, size_t capacity, size_t *n_tokens,
                                        rwkv_error *err);
 
+/* The same from byte *at of the text on, at most `capacity` tokens: for texts of any length, piece
+ * by piece. Afterwards *at is the byte behind the last of them. Zero *n_tokens: the text has ended.
+ */
+RWKV_API rwkv_status rwkv_vocab_encode_some(const rwkv_vocab *vocab, const char *text, size_t size,
+                                            size_t *at, int32_t *tokens, size_t capacity,
+                                            size_t *n_tokens, rwkv_error *err);
+
 /* Concatenate the bytes of tokens. Stores at most `capacity` bytes and sets *size to all there are.
  * An id < 0 or ≥ 2³¹−1 fails; ids without text contribute nothing. */
 RWKV_API rwkv_status rwkv_vocab_decode(const rwkv_vocab *vocab, const int32_t *tokens,
@@ -97,10 +104,16 @@ RWKV_API void rwkv_sampler_reset(rwkv_sampler *sampler);
  * Non-zero stops generation (finish RWKV_FINISH_CALLER). */
 typedef int (*rwkv_text_fn)(void *user, const char *text, size_t size);
 
+/* Receives every token as it is chosen, before its text and before it is in the state; stop tokens
+ * not. Non-zero stops generation after this token (finish RWKV_FINISH_CALLER). */
+typedef int (*rwkv_token_fn)(void *user, int32_t token);
+
 typedef enum rwkv_finish {
-    RWKV_FINISH_LENGTH, /* max_tokens were generated */
-    RWKV_FINISH_STOP,   /* a stop sequence or stop token came */
-    RWKV_FINISH_CALLER  /* a callback or the cancel flag stopped it */
+    RWKV_FINISH_LENGTH,   /* max_tokens were generated */
+    RWKV_FINISH_STOP,     /* a stop sequence or stop token came */
+    RWKV_FINISH_CALLER,   /* a callback, the cancel flag or rwkv_batch_cancel stopped it */
+    RWKV_FINISH_DEADLINE, /* in a batch: its time was over */
+    RWKV_FINISH_ERROR     /* in a batch: it failed, and its event says why */
 } rwkv_finish;
 
 typedef struct rwkv_generate_options {
@@ -115,6 +128,8 @@ typedef struct rwkv_generate_options {
     const volatile int *cancel; /* nullable; generation stops when *cancel becomes non-zero */
     rwkv_progress_fn progress;  /* nullable; tokens of the prompt evaluated, of all */
     void *progress_user;
+    rwkv_token_fn token; /* nullable */
+    void *token_user;
 } rwkv_generate_options;
 
 typedef struct rwkv_generate_result {

@@ -9,7 +9,7 @@ if ! command -v clang-format >/dev/null; then
     echo "skipped: clang-format is not installed"
     exit 77
 fi
-files=$(find include src programs tests -name '*.[ch]' | sort)
+files=$(find include src programs tests examples -name '*.[ch]' | sort)
 if clang-format --dry-run -Werror $files 2>/dev/null; then
     exit 0
 fi

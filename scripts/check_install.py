@@ -5,7 +5,8 @@
     check_install.py BUILD_FOLDER PREFIX LIBDIR CC CXX MODEL
 
 All files must be there, and the example in the first comment of rwkv.h must compile through
-pkg-config as C with the shared and the static library and as C++, run, and print the same."""
+pkg-config as C with the shared and the static library and as C++, run, and print the same. So must
+those in examples/, which are the programs in the comments of their headers."""
 import os
 import pathlib
 import re
@@ -16,18 +17,21 @@ import tempfile
 
 import project
 
+# Arguments of the examples, after the model.
+PROMPTS = {"rwkv": ["Once"], "batch": ["Once", "The moon", "1 2 3"]}
+
 
 def run(command, **options):
     return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout
 
 
-def example():
-    """The program in the first comment of rwkv.h."""
-    comment = project.read("include/rwkv.h").split("*/\n", 2)[1]
+def example(header):
+    """The program in the first comment of a header."""
+    comment = project.read(f"include/{header}").split("*/\n", 2)[1]
     lines = [line[3:] if line.startswith(" * ") else "" for line in comment.split("\n")]
-    start = next(i for i, line in enumerate(lines) if "A complete program" in line)
-    end = next(i for i, line in enumerate(lines) if i > start + 1 and re.match(r"\S", line))
-    return "\n".join(line[4:] for line in lines[start + 1:end]) + "\n"
+    start = next(i for i, line in enumerate(lines) if line.startswith("    "))
+    end = next(i for i, line in enumerate(lines) if i > start and re.match(r"\S", line))
+    return "\n".join(line[4:] for line in lines[start:end]).strip() + "\n"
 
 
 def wanted_files(libdir, version):
@@ -39,15 +43,15 @@ def wanted_files(libdir, version):
             + [f"share/man/man1/{'rwkv' if n == 'rwkv' else 'rwkv-' + n}.1" for n in names])
 
 
-def build_examples(folder, root, lib, cc, cxx):
-    """Compile the example in three ways; the names of the programs."""
+def build(folder, root, lib, cc, cxx, source):
+    """Compile a program in three ways; the names of what was made."""
     environment = dict(os.environ, PKG_CONFIG_PATH=str(lib / "pkgconfig"),
                        PKG_CONFIG_SYSROOT_DIR=str(root))
     shared = shlex.split(run(["pkg-config", "--cflags", "--libs", "rwkv"], env=environment))
     static = shlex.split(run(["pkg-config", "--static", "--cflags", "--libs", "rwkv"],
                              env=environment))
     static = [str(lib / "librwkv.a") if flag == "-lrwkv" else flag for flag in static]
-    (folder / "example.c").write_text(example(), encoding="utf-8")
+    (folder / "example.c").write_text(source, encoding="utf-8")
     ways = {
         "shared": [cc, "-std=c99", "-Wall", "-Werror", "example.c", *shared],
         "static": [cc, "-std=c99", "-Wall", "-Werror", "example.c", *static],
@@ -58,23 +62,46 @@ def build_examples(folder, root, lib, cc, cxx):
     return list(ways)
 
 
-def main(build, prefix, libdir, cc, cxx, model):
+def programs(problems):
+    """The examples by name: rwkv.h's, and the files in examples/."""
+    found = {"rwkv": example("rwkv.h")}
+    for path in project.sources(".c", folders=("examples",)):
+        found[path.stem] = project.read(path).split("*/\n", 2)[2]
+        if found[path.stem] != example(f"rwkv_{path.stem}.h"):
+            problems.append(f"{path}: differs from the program in rwkv_{path.stem}.h")
+    return found
+
+
+def compare(said, rwkv, model):
+    """The example of batches says of each text what `rwkv run` says of it alone."""
+    for prompt in PROMPTS["batch"]:
+        start = prompt + ": "
+        found = "".join(line[len(start):] for line in said.split("\n") if line.startswith(start))
+        alone = run([rwkv, "run", "-m", model, "--greedy", "-n", "16", prompt]).replace("\n", "")
+        if found != alone:
+            yield f"examples/batch.c: '{prompt}' goes on with '{found}', alone with '{alone}'"
+
+
+def main(folder_of_build, prefix, libdir, cc, cxx, model):
     project.need_tool(cxx)
     with tempfile.TemporaryDirectory(prefix="rwkv-install-") as name:
         folder = pathlib.Path(name)
         root = folder / "root"
         base = root / prefix.lstrip("/")
-        run(["meson", "install", "-C", build, "--no-rebuild", "--destdir", str(root)])
+        run(["meson", "install", "-C", folder_of_build, "--no-rebuild", "--destdir", str(root)])
         version = run([base / "bin/rwkv", "--version"]).split()[1]
         problems = [f"{path}: not installed" for path in wanted_files(libdir, version)
                     if not (base / path).exists()]
         if not problems:
             environment = dict(os.environ, LD_LIBRARY_PATH=str(base / libdir))
-            said = {way: run([folder / way, model, "Once"], env=environment)
-                    for way in build_examples(folder, root, base / libdir, cc, cxx)}
-            if len(set(said.values())) != 1 or not said["shared"].strip():
-                problems.append(f"the example prints {said}")
-        return project.report(problems, "the installed files and the example of rwkv.h")
+            for name, source in programs(problems).items():
+                said = {way: run([folder / way, model, *PROMPTS[name]], env=environment)
+                        for way in build(folder, root, base / libdir, cc, cxx, source)}
+                if len(set(said.values())) != 1 or not said["shared"].strip():
+                    problems.append(f"{name}: the example prints {said}")
+                if name == "batch":
+                    problems += compare(said["shared"], base / "bin/rwkv", model)
+        return project.report(problems, "the installed files and the examples of the headers")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ HIDDEN = {
 OUTSIDE = {
     "programs": {"base"},
     "bench": {"base"},
+    "examples": set(),
     "bindings": set(),
     "tests": set(LAYERS),
 }

@@ -5,7 +5,8 @@ import shutil
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FOLDERS = ("include", "src", "programs", "tests", "bench", "scripts", "bindings", "docs", "web")
+FOLDERS = ("include", "src", "programs", "tests", "examples", "bench", "scripts", "bindings",
+           "docs", "web")
 
 
 def sources(*suffixes, folders=FOLDERS):

@@ -134,7 +134,11 @@ const char *rw_finish_name(const rwkv_generate_result *result)
     case RWKV_FINISH_STOP:
         return result->ended_by_eos ? "end" : "stop";
     case RWKV_FINISH_CALLER:
+        return "interrupted";
+    case RWKV_FINISH_DEADLINE:
+        return "deadline";
+    case RWKV_FINISH_ERROR:
         break;
     }
-    return "interrupted";
+    return "error";
 }

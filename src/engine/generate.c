@@ -1,119 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loop of generation: sample, stop or show, evaluate. */
-#include <string.h>
-
+/* The loop of generation: choose a token, show its text, evaluate it. */
 #include "base/alloc.h"
 #include "base/env.h"
 #include "base/status.h"
-#include "engine/engine.h"
-#include "text/sampler.h"
-#include "text/text_stream.h"
-
-struct generation {
-    struct rwkv_session *session;
-    const rwkv_generate_options *options;
-    const struct rwkv_vocab *vocab;
-    struct rwkv_sampler *sampler;
-    struct rw_text_stream stream;
-    rwkv_text_fn text;
-    void *user;
-    rwkv_generate_result *result;
-};
-
-static bool cancelled(const struct generation *g)
-{
-    return g->options->cancel && *g->options->cancel;
-}
+#include "engine/generation.h"
 
 /* The prompt, a chunk at a time so that it can be stopped and watched. */
-static rwkv_status eval_prompt(struct generation *g, const int32_t *tokens, size_t n,
+static rwkv_status eval_prompt(struct rw_generation *g, const int32_t *tokens, size_t n,
                                rwkv_error *err)
 {
+    const rwkv_generate_options *o = g->options;
     size_t chunk = g->session->model->info.chunk;
     double start = rw_env_seconds();
     rwkv_status status = RWKV_OK;
-    while (g->result->prompt_tokens < n && !cancelled(g) && status == RWKV_OK) {
-        size_t done = g->result->prompt_tokens;
+    while (g->result.prompt_tokens < n && !rw_generation_cancelled(g) && status == RWKV_OK) {
+        size_t done = g->result.prompt_tokens;
         rwkv_segment segment = {g->session, tokens + done, RW_MIN(n - done, chunk), NULL, NULL};
         status = rw_segments_eval(&segment, 1, err);
         if (status != RWKV_OK)
             break;
-        g->result->prompt_tokens += segment.n_tokens;
-        if (g->options->progress &&
-            g->options->progress(g->options->progress_user, g->result->prompt_tokens, n))
+        g->result.prompt_tokens += segment.n_tokens;
+        if (o->progress && o->progress(o->progress_user, g->result.prompt_tokens, n))
             status =
                 rw_fail(err, RWKV_ERROR_CANCELLED, "stopped after %zu of %zu tokens of the prompt",
-                        g->result->prompt_tokens, n);
+                        g->result.prompt_tokens, n);
     }
-    g->result->prompt_seconds = rw_env_seconds() - start;
+    g->result.prompt_seconds = rw_env_seconds() - start;
     return status;
 }
 
-static bool is_end(const struct generation *g, int32_t token)
-{
-    for (size_t i = 0; i < g->options->n_stop_tokens; i++)
-        if (g->options->stop_tokens[i] == token)
-            return true;
-    size_t size;
-    rw_vocab_token(g->vocab, 0, &size);
-    return token == 0 && size == 0 && !g->options->ignore_eos;
-}
-
 /* Hand over what became final. False: the caller wants no more. */
-static bool show(struct generation *g)
+static bool show(const struct rw_generation *g, rwkv_text_fn text, void *user)
 {
-    const struct rw_str *text = &g->stream.text;
-    return !g->text || text->size == 0 || g->text(g->user, text->data, text->size) == 0;
+    const struct rw_str *final = &g->stream.text;
+    return !text || final->size == 0 || text(user, final->data, final->size) == 0;
 }
 
-/* One token: false when generation is over, with result->finish saying why. */
-static rwkv_status next_token(struct generation *g, bool *more, rwkv_error *err)
+/* Tell of the token and its text before the time that evaluating it takes. */
+static rwkv_status next_token(struct rw_generation *g, rwkv_text_fn text, void *user,
+                              rwkv_error *err)
 {
-    int32_t token = rw_sampler_sample(g->sampler, g->session->logits);
-    *more = false;
-    if (is_end(g, token)) {
-        g->result->finish = RWKV_FINISH_STOP;
-        g->result->ended_by_eos = 1;
-        return RWKV_OK;
+    const rwkv_generate_options *o = g->options;
+    RW_TRY(rw_generation_next(g, err));
+    bool go_on = !g->has_token || !o->token || o->token(o->token_user, g->token) == 0;
+    bool wanted = show(g, text, user);
+    if (!go_on || !wanted || (g->has_token && rw_generation_cancelled(g))) {
+        bool stopped = g->over && g->result.finish == RWKV_FINISH_STOP;
+        g->result.finish = stopped ? RWKV_FINISH_STOP : RWKV_FINISH_CALLER;
+        g->over = true;
     }
-    rw_sampler_accept(g->sampler, token);
-    rwkv_segment segment = {g->session, &token, 1, NULL, NULL};
-    RW_TRY(rw_segments_eval(&segment, 1, err));
-    g->result->generated_tokens++;
-    size_t size;
-    const char *bytes = rw_vocab_token(g->vocab, token, &size);
-    RW_TRY(rw_text_stream_push(&g->stream, bytes, size, err));
-    bool go_on = show(g);
-    if (g->stream.stopped)
-        g->result->finish = RWKV_FINISH_STOP;
-    else if (!go_on || cancelled(g))
-        g->result->finish = RWKV_FINISH_CALLER;
-    else if (g->options->max_tokens && g->result->generated_tokens >= g->options->max_tokens)
-        g->result->finish = RWKV_FINISH_LENGTH;
-    else
-        *more = true;
-    return RWKV_OK;
+    rwkv_segment segment = {g->session, &g->token, 1, NULL, NULL};
+    return g->has_token ? rw_segments_eval(&segment, 1, err) : RWKV_OK;
 }
 
-static rwkv_status run(struct generation *g, const int32_t *tokens, size_t n, rwkv_error *err)
+static rwkv_status run(struct rw_generation *g, const int32_t *tokens, size_t n, rwkv_text_fn text,
+                       void *user, rwkv_error *err)
 {
     RW_TRY(eval_prompt(g, tokens, n, err));
-    bool more = !cancelled(g);
-    if (!more)
-        g->result->finish = RWKV_FINISH_CALLER;
-    if (more && !g->session->has_logits)
+    if (rw_generation_cancelled(g))
+        rw_generation_stop(g, RWKV_FINISH_CALLER);
+    if (!g->over && !g->session->has_logits)
         return rw_fail(err, RWKV_ERROR_ARGUMENT,
                        "an empty prompt, and no text before it: nothing to continue");
     double start = rw_env_seconds();
     rwkv_status status = RWKV_OK;
-    while (more && status == RWKV_OK)
-        status = next_token(g, &more, err);
-    g->result->generate_seconds = rw_env_seconds() - start;
+    while (!g->over && status == RWKV_OK)
+        status = next_token(g, text, user, err);
+    g->result.generate_seconds = rw_env_seconds() - start;
     RW_TRY(status);
-    if (g->result->finish != RWKV_FINISH_STOP || g->result->ended_by_eos) {
-        RW_TRY(rw_text_stream_finish(&g->stream, err));
-        show(g);
-    }
+    RW_TRY(rw_generation_end(g, err));
+    show(g, text, user);
     return RWKV_OK;
 }
 
@@ -121,22 +77,16 @@ rwkv_status rw_generate(struct rwkv_session *session, const int32_t *tokens, siz
                         const rwkv_generate_options *options, rwkv_text_fn text, void *user,
                         rwkv_generate_result *result, rwkv_error *err)
 {
-    struct generation g = {.session = session, .options = options, .text = text, .user = user};
-    rwkv_generate_result unwanted;
-    g.result = result ? result : &unwanted;
-    *g.result = (rwkv_generate_result){0};
-    rwkv_status status;
+    struct rw_generation g = {0};
+    if (result)
+        *result = g.result;
     RW_TRY(rw_check_tokens(tokens, n_tokens, session->model->info.n_vocab, err));
-    g.vocab = rw_model_vocab(session->model, err);
-    if (!g.vocab)
-        return session->model->vocab_error.code;
-    RW_TRY(rw_text_stream_init(&g.stream, options->stop, options->n_stop, err));
-    RW_GO(
-        rw_sampler_new(&options->sampler, g.vocab, session->model->info.n_vocab, &g.sampler, err));
-    RW_GO(run(&g, tokens, n_tokens, err));
-done:
-    rw_sampler_free(g.sampler);
-    rw_text_stream_fini(&g.stream);
+    RW_TRY(rw_generation_init(&g, session->model, options, err));
+    g.session = session;
+    rwkv_status status = run(&g, tokens, n_tokens, text, user, err);
+    if (result)
+        *result = g.result;
+    rw_generation_fini(&g);
     return status;
 }
 
