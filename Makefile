@@ -5,7 +5,7 @@ VECTORS ?= ../shared/vectors
 FUZZ_SECONDS ?= 60
 PROMPT ?= Once upon a time
 
-.PHONY: all run test golden bench asan tsan fuzz coverage install clean help
+.PHONY: all run test golden bench asan tsan arm fuzz coverage install clean help
 
 all:
 	@scripts/build.sh release
@@ -22,7 +22,7 @@ golden: all
 bench: all
 	@scripts/bench.sh
 
-asan tsan:
+asan tsan arm:
 	@scripts/test.sh $@
 
 fuzz:
@@ -35,16 +35,17 @@ install: all
 	@scripts/install.sh "$(PREFIX)" "$(DESTDIR)"
 
 clean:
-	@rm -rf build build-asan build-tsan build-fuzz build-coverage
+	@rm -rf build build-asan build-tsan build-fuzz build-coverage build-arm
 
 help:
 	@echo 'make            build the program and the library in build/'
 	@echo 'make run        build, then generate text with the built-in model (PROMPT="...")'
-	@echo 'make test       every test: release, ASan + UBSan, TSan, coverage of the parsers'
+	@echo 'make test       every test: release, ASan + UBSan, TSan, coverage of the parsers, ARM'
 	@echo 'make golden     compare with reference vectors (VECTORS=DIR)'
 	@echo 'make bench      time the kernels and the built-in model'
 	@echo 'make asan       the tests under AddressSanitizer and UndefinedBehaviorSanitizer only'
 	@echo 'make tsan       the tests of threads under ThreadSanitizer only'
+	@echo 'make arm        the tests of a build for 64-bit ARM, under emulation, only'
 	@echo 'make coverage   the line coverage of the parsers only'
 	@echo 'make fuzz       run every fuzz target (FUZZ_SECONDS=60 each)'
 	@echo 'make install    install to PREFIX=/usr/local, below DESTDIR= if given'

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Configure one kind of build where that is still to be done, and build it quietly.
 #
-#     scripts/build.sh release|asan|tsan|coverage|fuzz [NINJA TARGET]...
+#     scripts/build.sh release|asan|tsan|coverage|fuzz|arm [NINJA TARGET]...
 #
 # The folder is build/ for release and build-KIND/ for the others.
 set -eu
@@ -19,6 +19,10 @@ release) folder=build options='' ;;
 asan) options="-Dbuildtype=debugoptimized $werror -Db_sanitize=address,undefined" ;;
 tsan) options="-Dbuildtype=debugoptimized $werror -Db_sanitize=thread" ;;
 coverage) options='-Dbuildtype=debug -Db_coverage=true' ;;
+arm)
+    tools='build arm'
+    options="$werror --cross-file scripts/aarch64.cross"
+    ;;
 fuzz)
     tools='build fuzz'
     options='-Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true'

@@ -2,19 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 # Install what building and testing needs and this machine lacks; do nothing when all is there.
 #
-#     scripts/setup.sh [build] [test] [fuzz]      the sets of things wanted; default: build
+#     scripts/setup.sh [build] [test] [fuzz] [arm]      the sets of things wanted; default: build
 #
 # Asks for root (sudo, else su) only when something has to be installed. Debian and its kin only: on
 # other systems it says what is missing.
 set -u
 
 # What to look for and the Debian package that brings it. cmd: a command, pc: a pkg-config module,
-# h: a header the C compiler finds, lib: a library it links.
+# h: a header the C compiler finds, lib: a library it links; arm-pc: and arm-h: for 64-bit ARM.
 build='cmd:gcc=gcc h:stdio.h=libc6-dev cmd:pkg-config=pkgconf cmd:meson=meson cmd:ninja=ninja-build
 pc:jansson=libjansson-dev pc:zlib=zlib1g-dev pc:nettle=nettle-dev pc:libedit=libedit-dev
 pc:cmocka=libcmocka-dev'
 test='cmd:g++=g++ cmd:clang-format=clang-format'
 fuzz='cmd:clang=clang lib:clang_rt.fuzzer=libclang-rt-14-dev'
+arm='cmd:aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu arm-h:stdio.h=libc6-dev-arm64-cross
+cmd:qemu-aarch64=qemu-user
+arm-pc:jansson=libjansson-dev:arm64 arm-pc:zlib=zlib1g-dev:arm64 arm-pc:nettle=nettle-dev:arm64
+arm-pc:libedit=libedit-dev:arm64 arm-pc:cmocka=libcmocka-dev:arm64'
 
 has()
 {
@@ -22,6 +26,8 @@ has()
     cmd:*) command -v "${1#cmd:}" ;;
     pc:*) pkg-config --exists "${1#pc:}" ;;
     h:*) echo "#include <${1#h:}>" | gcc -fsyntax-only -xc - ;;
+    arm-pc:*) PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config --exists "${1#*:}" ;;
+    arm-h:*) echo "#include <${1#*:}>" | aarch64-linux-gnu-gcc -fsyntax-only -xc - ;;
     lib:*) ls "$(clang -print-resource-dir)"/lib/*/lib"${1#lib:}"*.a ;;
     esac >/dev/null 2>&1
 }
@@ -34,6 +40,7 @@ missing()
         build) list=$build ;;
         test) list=$test ;;
         fuzz) list=$fuzz ;;
+        arm) list=$arm ;;
         *) echo "setup.sh: unknown set '$set'" >&2 && exit 2 ;;
         esac
         for item in $list; do
@@ -67,10 +74,20 @@ if ! command -v apt-get >/dev/null; then
     exit 1
 fi
 echo "Installing: $packages"
+# A foreign architecture is made known first, and forgotten again if that does not help.
+know= forget=
+case $packages in
+*:arm64*)
+    if ! dpkg --print-foreign-architectures | grep -qx arm64; then
+        know='dpkg --add-architecture arm64 &&' forget='dpkg --remove-architecture arm64;'
+    fi
+    ;;
+esac
 log=$(mktemp) || exit
 # Errors of apt-get go to the log with its output; stderr stays free for asking for the password.
 if ! as_root "exec 2>&1; export DEBIAN_FRONTEND=noninteractive
-    apt-get -qq update && apt-get -qq -y --no-install-recommends install $packages" >"$log"; then
+    $know apt-get -qq update && apt-get -qq -y --no-install-recommends install $packages ||
+        { $forget false; }" >"$log"; then
     cat "$log" >&2
     rm -f "$log"
     echo "setup: these could not be installed: $packages" >&2
