@@ -26,8 +26,10 @@ has()
     cmd:*) command -v "${1#cmd:}" ;;
     pc:*) pkg-config --exists "${1#pc:}" ;;
     h:*) echo "#include <${1#h:}>" | gcc -fsyntax-only -xc - ;;
-    arm-pc:*) PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config --exists "${1#*:}" ;;
-    arm-h:*) echo "#include <${1#*:}>" | aarch64-linux-gnu-gcc -fsyntax-only -xc - ;;
+    arm-pc:*)
+        PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config --exists "${1#arm-pc:}"
+        ;;
+    arm-h:*) echo "#include <${1#arm-h:}>" | aarch64-linux-gnu-gcc -fsyntax-only -xc - ;;
     lib:*) ls "$(clang -print-resource-dir)"/lib/*/lib"${1#lib:}"*.a ;;
     esac >/dev/null 2>&1
 }
