@@ -16,11 +16,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/processors.h"
 #include "base/status.h"
 
 #define SPINS 2000  /* some hundred microseconds of pause instructions */
@@ -69,35 +68,11 @@ static void wait_a_moment(size_t i)
 #endif
 }
 
-/* CPUs' worth of time that the control group grants, 0 if it sets no limit. */
-static size_t quota(void)
-{
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-    if (!f)
-        return 0;
-    unsigned long long max = 0, period = 0;
-    int fields = fscanf(f, "%llu %llu", &max, &period);
-    fclose(f);
-    if (fields != 2 || period == 0)
-        return 0;
-    return (size_t)((max + period - 1) / period);
-}
-
 size_t rw_pool_default_threads(void)
 {
-    size_t n = 1;
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) {
-        n = (size_t)CPU_COUNT(&set);
-    } else {
-        long online = sysconf(_SC_NPROCESSORS_ONLN);
-        if (online > 0)
-            n = (size_t)online;
-    }
-    size_t granted = quota();
-    if (granted && granted < n)
-        n = granted;
-    return n < 1 ? 1 : RW_MIN(n, (size_t)RW_MAX_THREADS);
+    struct rw_processors processors;
+    rw_processors_read(&processors, "", NULL);
+    return RW_MIN(rw_processors_threads(&processors), (size_t)RW_MAX_THREADS);
 }
 
 static uint64_t region_of(uint64_t gate)
@@ -191,8 +166,10 @@ struct rw_pool *rw_pool_new(size_t threads)
     if (!p)
         return NULL;
     memset(p, 0, bytes);
+    struct rw_processors processors;
+    rw_processors_read(&processors, "", NULL);
     /* With more threads than processors a spinning thread only keeps another from working. */
-    p->spins = threads <= rw_pool_default_threads() ? SPINS + YIELDS : 0;
+    p->spins = threads <= rw_processors_at_once(&processors) ? SPINS + YIELDS : 0;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     pthread_cond_init(&p->done, NULL);

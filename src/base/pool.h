@@ -21,7 +21,8 @@ struct rw_pool;
 typedef void (*rw_pool_fn)(void *ctx, size_t index, size_t count);
 typedef void (*rw_pool_piece_fn)(void *ctx, size_t piece, size_t thread);
 
-/* Threads this process may use now: its affinity mask and, in a container, its CPU quota. */
+/* One thread for each physical core this process may use now: within its affinity mask and, in a
+ * container, its CPU quota. */
 size_t rw_pool_default_threads(void);
 /* NULL: no memory or no threads to be had. */
 struct rw_pool *rw_pool_new(size_t threads);
