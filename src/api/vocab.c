@@ -33,6 +33,16 @@ rwkv_status rwkv_vocab_encode(const rwkv_vocab *vocab, const char *text, size_t 
     return rw_vocab_encode(vocab, text, size, tokens, capacity, n_tokens, err);
 }
 
+rwkv_status rwkv_vocab_encode_some(const rwkv_vocab *vocab, const char *text, size_t size,
+                                   size_t *at, int32_t *tokens, size_t capacity, size_t *n_tokens,
+                                   rwkv_error *err)
+{
+    if (!vocab || (!text && size) || !at || (!tokens && capacity) || !n_tokens)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "rwkv_vocab_encode_some: vocab, text, at, tokens or n_tokens is NULL");
+    return rw_vocab_encode_some(vocab, text, size, at, tokens, capacity, n_tokens, err);
+}
+
 rwkv_status rwkv_vocab_decode(const rwkv_vocab *vocab, const int32_t *tokens, size_t n_tokens,
                               char *text, size_t capacity, size_t *size, rwkv_error *err)
 {

@@ -16,6 +16,7 @@
 #include "formats/format.h"
 #include "model/rwkv7.h"
 #include "rwkv.h"
+#include "rwkv_evaluate.h"
 #include "rwkv_file.h"
 #include "text/vocab.h"
 
@@ -86,6 +87,14 @@ rwkv_status rw_encode_prompt(struct rwkv_model *model, const char *text, size_t 
 rwkv_status rw_generate(struct rwkv_session *session, const int32_t *tokens, size_t n_tokens,
                         const rwkv_generate_options *options, rwkv_text_fn text, void *user,
                         rwkv_generate_result *result, rwkv_error *err);
+
+/* evaluate.c */
+rwkv_status rw_evaluator_new(struct rwkv_model *model, const rwkv_evaluate_options *options,
+                             struct rwkv_evaluator **out, rwkv_error *err);
+void rw_evaluator_free(struct rwkv_evaluator *evaluator);
+rwkv_status rw_evaluator_feed(struct rwkv_evaluator *evaluator, const int32_t *tokens,
+                              size_t n_tokens, rwkv_error *err);
+void rw_evaluator_result(const struct rwkv_evaluator *evaluator, rwkv_evaluation *out);
 
 /* meter.c */
 rwkv_status rw_meter_new(struct rwkv_model *model, struct rwkv_meter **out, rwkv_error *err);

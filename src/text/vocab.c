@@ -242,6 +242,14 @@ static size_t encode(const struct rwkv_vocab *vocab, const uint8_t *text, size_t
     return n;
 }
 
+static rwkv_status fail_no_token(const uint8_t *text, size_t at, rwkv_error *err)
+{
+    return rw_fail(
+        err, RWKV_ERROR_TOKEN,
+        "text, byte %zu: wanted the beginning of a token of the vocabulary, found 0x%02x", at,
+        text[at]);
+}
+
 rwkv_status rw_vocab_encode(const struct rwkv_vocab *vocab, const char *text, size_t size,
                             int32_t *tokens, size_t capacity, size_t *n_tokens, rwkv_error *err)
 {
@@ -250,12 +258,26 @@ rwkv_status rw_vocab_encode(const struct rwkv_vocab *vocab, const char *text, si
     if (!vocab->every_byte) { /* look before storing anything */
         encode(vocab, bytes, size, NULL, 0, &end);
         if (end < size)
-            return rw_fail(err, RWKV_ERROR_TOKEN,
-                           "text, byte %zu: wanted the beginning of a token of the vocabulary, "
-                           "found 0x%02x",
-                           end, bytes[end]);
+            return fail_no_token(bytes, end, err);
     }
     *n_tokens = encode(vocab, bytes, size, tokens, capacity, &end);
+    return RWKV_OK;
+}
+
+rwkv_status rw_vocab_encode_some(const struct rwkv_vocab *vocab, const char *text, size_t size,
+                                 size_t *at, int32_t *tokens, size_t capacity, size_t *n_tokens,
+                                 rwkv_error *err)
+{
+    const uint8_t *bytes = (const uint8_t *)text;
+    size_t n = 0, end = *at;
+    for (size_t length; end < size && n < capacity; end += length) {
+        int32_t id = rw_trie_longest(&vocab->trie, bytes + end, size - end, &length);
+        if (id < 0)
+            return fail_no_token(bytes, end, err);
+        tokens[n++] = id;
+    }
+    *at = end;
+    *n_tokens = n;
     return RWKV_OK;
 }
 

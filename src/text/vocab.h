@@ -72,9 +72,12 @@ size_t rw_vocab_size(const struct rwkv_vocab *vocab);
  * number that is no id with text. */
 const char *rw_vocab_token(const struct rwkv_vocab *vocab, int32_t id, size_t *size);
 
-/* As rwkv_vocab_encode and rwkv_vocab_decode in rwkv_text.h. */
+/* As the functions of rwkv_text.h. */
 rwkv_status rw_vocab_encode(const struct rwkv_vocab *vocab, const char *text, size_t size,
                             int32_t *tokens, size_t capacity, size_t *n_tokens, rwkv_error *err);
+rwkv_status rw_vocab_encode_some(const struct rwkv_vocab *vocab, const char *text, size_t size,
+                                 size_t *at, int32_t *tokens, size_t capacity, size_t *n_tokens,
+                                 rwkv_error *err);
 rwkv_status rw_vocab_decode(const struct rwkv_vocab *vocab, const int32_t *tokens, size_t n_tokens,
                             char *text, size_t capacity, size_t *size, rwkv_error *err);
 

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Models against float64 oracles: logits, hidden states, states half-way and at the end. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "golden/golden.h"
+#include "rwkv_evaluate.h"
+
+#define LOSS_BOUND 2e-6 /* of a loss */
 
 /* The largest difference of one layer's part of the state, or 0 if the vectors do not have it. */
 static double part_error(rwkv_file *vectors, const char *prefix, size_t layer, const char *part,
@@ -85,6 +89,41 @@ static void check_model(struct golden *g, const char *what, rwkv_model *model, r
     free(hidden);
 }
 
+/* The mean loss of the tokens that come next, against the one stored and against one computed here
+ * from the reference's logits. */
+static void check_loss(struct golden *g, const char *what, rwkv_model *model, rwkv_file *vectors)
+{
+    size_t n_tokens, n_logits, n_loss;
+    int *tokens = golden_ints(vectors, "tokens", &n_tokens);
+    float *logits = golden_floats(vectors, "logits", &n_logits);
+    float *stored = golden_floats(vectors, "loss", &n_loss);
+    size_t v = n_logits / n_tokens;
+    double wanted = 0;
+    for (size_t t = 0; t + 1 < n_tokens; t++) {
+        double sum = 0;
+        for (size_t i = 0; i < v; i++)
+            sum += exp(logits[t * v + i]);
+        wanted += (log(sum) - logits[t * v + (size_t)tokens[t + 1]]) / (double)(n_tokens - 1);
+    }
+    rwkv_evaluator *e = NULL;
+    rwkv_evaluation r = {0};
+    rwkv_error err = {0};
+    if (rwkv_evaluator_new(model, NULL, &e, &err) == RWKV_OK &&
+        rwkv_evaluator_feed(e, tokens, n_tokens, &err) == RWKV_OK)
+        rwkv_evaluator_result(e, &r);
+    double error = fabs(r.loss.mean - wanted);
+    double from_stored = stored ? fabs(r.loss.mean - stored[0]) : 0;
+    golden_result(g,
+                  r.scored == n_tokens - 1 && error <= LOSS_BOUND * wanted &&
+                      from_stored <= LOSS_BOUND * wanted,
+                  what, "loss %.6f: off by %.1e from the logits', %.1e from the stored %s",
+                  r.loss.mean, error, from_stored, err.message);
+    rwkv_evaluator_free(e);
+    free(tokens);
+    free(logits);
+    free(stored);
+}
+
 static void check_container(struct golden *g, const char *folder, const char *file,
                             rwkv_file *vectors)
 {
@@ -105,6 +144,7 @@ static void check_container(struct golden *g, const char *folder, const char *fi
             return;
         }
         check_model(g, what, model, vectors);
+        check_loss(g, what, model, vectors);
         rwkv_model_close(model);
     }
     golden_invariance(g, file, path);

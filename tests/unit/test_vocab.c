@@ -181,6 +181,18 @@ static void expect_encoding(const struct rwkv_vocab *v, const char *text, const 
         assert_memory_equal(tokens, wanted, capacity * sizeof *tokens);
         assert_int_equal(tokens[capacity], (int32_t)0xeeeeeeee);
     }
+    for (size_t capacity = 1; capacity <= n + 1; capacity++) {
+        size_t at = 0, done = 0;
+        do {
+            assert_int_equal(rwkv_vocab_encode_some(v, text, strlen(text), &at, tokens + done,
+                                                    capacity, &found, NULL),
+                             RWKV_OK);
+            assert_int_equal(found, done + capacity < n ? capacity : n - done);
+            done += found;
+        } while (found > 0);
+        assert_int_equal(at, strlen(text));
+        assert_memory_equal(tokens, wanted, n * sizeof *tokens);
+    }
 }
 
 static void test_longest_match(void **state)
@@ -200,6 +212,12 @@ static void test_longest_match(void **state)
                                      "vocabulary, found 0x3f");
     assert_int_equal(n, 77);
     assert_int_equal(tokens[0], -7);
+    size_t at = 4;
+    assert_int_equal(rwkv_vocab_encode_some(v, "abcd?", 5, &at, tokens, 4, &n, &err),
+                     RWKV_ERROR_TOKEN);
+    assert_non_null(strstr(err.message, "byte 4"));
+    assert_int_equal(at, 4);
+    assert_int_equal(n, 77);
     rwkv_vocab_free(v);
 }
 
@@ -351,6 +369,12 @@ static void test_arguments(void **state)
     assert_int_equal(rwkv_vocab_encode(v, NULL, 1, NULL, 0, &n, NULL), bad);
     assert_int_equal(rwkv_vocab_encode(v, "a", 1, NULL, 1, &n, NULL), bad);
     assert_int_equal(rwkv_vocab_encode(v, "a", 1, NULL, 0, NULL, NULL), bad);
+    size_t at = 0;
+    assert_int_equal(rwkv_vocab_encode_some(NULL, "a", 1, &at, NULL, 0, &n, NULL), bad);
+    assert_int_equal(rwkv_vocab_encode_some(v, NULL, 1, &at, NULL, 0, &n, NULL), bad);
+    assert_int_equal(rwkv_vocab_encode_some(v, "a", 1, NULL, NULL, 0, &n, NULL), bad);
+    assert_int_equal(rwkv_vocab_encode_some(v, "a", 1, &at, NULL, 1, &n, NULL), bad);
+    assert_int_equal(rwkv_vocab_encode_some(v, "a", 1, &at, NULL, 0, NULL, NULL), bad);
     assert_int_equal(rwkv_vocab_decode(NULL, NULL, 0, NULL, 0, &n, NULL), bad);
     assert_int_equal(rwkv_vocab_decode(v, NULL, 1, NULL, 0, &n, NULL), bad);
     assert_int_equal(rwkv_vocab_decode(v, NULL, 0, NULL, 1, &n, NULL), bad);
