@@ -14,6 +14,7 @@ int rw_cmd_forward(int argc, char **argv);
 int rw_cmd_help(int argc, char **argv);
 int rw_cmd_info(int argc, char **argv);
 int rw_cmd_perplexity(int argc, char **argv);
+int rw_cmd_quantize(int argc, char **argv);
 int rw_cmd_run(int argc, char **argv);
 int rw_cmd_tokenize(int argc, char **argv);
 int rw_cmd_version(int argc, char **argv);

@@ -154,7 +154,7 @@ rwkv_status rw_conversion_list(struct conversion *c, rwkv_error *err)
 
 /* --- data ------------------------------------------------------------------------------------- */
 
-static rwkv_status report(struct conversion *c, size_t bytes, rwkv_error *err)
+rwkv_status rw_conversion_progress(struct conversion *c, size_t bytes, rwkv_error *err)
 {
     c->done += bytes;
     if (c->options->progress && c->options->progress(c->options->progress_user, c->done, c->bytes))
@@ -177,48 +177,51 @@ static rwkv_status write_piece(struct conversion *c, struct rw_writer *w,
         rw_from_f32(to, c->piece, c->floats, n);
         RW_TRY(rw_writer_data(w, c->piece, bytes, err));
     }
-    return report(c, bytes, err);
+    return rw_conversion_progress(c, bytes, err);
 }
 
 /* A block-typed matrix that the output stores the other way round: whole in memory, as floats. Only
  * low-rank halves are ever so. */
-static rwkv_status write_swapped_blocks(struct conversion *c, struct rw_writer *w,
-                                        const struct rw_tensor *from, rwkv_dtype to,
-                                        rwkv_error *err)
+static rwkv_status swap_blocks(struct rw_tensor *t, float **floats, rwkv_error *err)
 {
-    size_t n = rw_tensor_elements(from);
-    struct rw_tensor swapped;
-    float *values = rw_alloc(n, sizeof *values);
-    if (!values)
+    size_t n = rw_tensor_elements(t), shape[] = {t->shape[0], t->shape[1]};
+    *floats = rw_alloc(n, sizeof **floats);
+    if (!*floats)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a matrix of %zu numbers", n);
-    rw_tensor_copy_f32(from, 0, n, values);
-    rw_tensor_init(&swapped, RWKV_DTYPE_F32, 2, (size_t[]){from->shape[1], from->shape[0]}, values);
-    swapped.stride[0] = 1;
-    swapped.stride[1] = from->shape[1];
-    rwkv_status status = RWKV_OK;
-    for (size_t at = 0; at < n && status == RWKV_OK; at += PIECE)
-        status = write_piece(c, w, &swapped, to, at, RW_MIN(PIECE, n - at), err);
-    rw_free(values);
-    return status;
+    rw_tensor_copy_f32(t, 0, n, *floats);
+    rw_tensor_init(t, RWKV_DTYPE_F32, 2, shape, *floats);
+    return RWKV_OK;
+}
+
+rwkv_status rw_conversion_view(const struct output *o, size_t i, struct rw_tensor *view,
+                               float **floats, rwkv_error *err)
+{
+    *view = o->sources[i]->tensor;
+    *floats = NULL;
+    if (!o->swap)
+        return RWKV_OK;
+    if (rw_dtype_is_block(view->dtype))
+        RW_TRY(swap_blocks(view, floats, err));
+    size_t shape = view->shape[0], stride = view->stride[0];
+    view->shape[0] = view->shape[1];
+    view->stride[0] = view->stride[1];
+    view->shape[1] = shape;
+    view->stride[1] = stride;
+    return RWKV_OK;
 }
 
 static rwkv_status write_source(struct conversion *c, struct rw_writer *w, const struct output *o,
                                 size_t i, rwkv_dtype to, rwkv_error *err)
 {
-    struct rw_tensor from = o->sources[i]->tensor;
+    struct rw_tensor from;
+    float *floats;
+    RW_TRY(rw_conversion_view(o, i, &from, &floats, err));
     size_t n = rw_tensor_elements(&from);
-    if (o->swap && rw_dtype_is_block(from.dtype))
-        return write_swapped_blocks(c, w, &from, to, err);
-    if (o->swap) {
-        size_t shape = from.shape[0], stride = from.stride[0];
-        from.shape[0] = from.shape[1];
-        from.stride[0] = from.stride[1];
-        from.shape[1] = shape;
-        from.stride[1] = stride;
-    }
-    for (size_t at = 0; at < n; at += PIECE)
-        RW_TRY(write_piece(c, w, &from, to, at, RW_MIN(PIECE, n - at), err));
-    return RWKV_OK;
+    rwkv_status status = RWKV_OK;
+    for (size_t at = 0; at < n && status == RWKV_OK; at += PIECE)
+        status = write_piece(c, w, &from, to, at, RW_MIN(PIECE, n - at), err);
+    rw_free(floats);
+    return status;
 }
 
 static rwkv_status write_outputs(struct conversion *c, const char *path, rwkv_error *err)
@@ -303,13 +306,19 @@ static rwkv_status write_folder(struct conversion *c, const char *out, const cha
     return status;
 }
 
-static rwkv_status convert(struct conversion *c, const char *in, const char *out, rwkv_error *err)
+rwkv_status rw_conversion_open(struct conversion *c, const char *in, const char *out,
+                               rwkv_error *err)
 {
-    char config[4096];
     RW_TRY(rw_file_open(&c->file, in, err));
     RW_TRY(rw_params_open(&c->params, c->file, err));
     RW_TRY(choose_naming(c, out, err));
-    RW_TRY(check_target(out, c->options->overwrite, err));
+    return check_target(out, c->options->overwrite, err);
+}
+
+static rwkv_status convert(struct conversion *c, const char *in, const char *out, rwkv_error *err)
+{
+    char config[4096];
+    RW_TRY(rw_conversion_open(c, in, out, err));
     bool with_config = has_config(c, out);
     int n = snprintf(config, sizeof config, "%.*sconfig.json", (int)(rw_basename(out) - out), out);
     if (n < 0 || (size_t)n >= sizeof config)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What convert.c and convert_meta.c share. */
+/* What convert.c and convert_meta.c share, and quantize.c builds on. */
 #ifndef RW_ENGINE_CONVERT_INT_H
 #define RW_ENGINE_CONVERT_INT_H
 
@@ -35,8 +35,18 @@ struct conversion {
     float *floats;
 };
 
+/* Open the input, find its parameters, choose the naming of `out` and see that it may be written.
+ * Also after a failure, end with rw_conversion_fini, rw_params_close and rw_file_close. */
+rwkv_status rw_conversion_open(struct conversion *c, const char *in, const char *out,
+                               rwkv_error *err);
 /* Fill outputs and tensors from params and naming. */
 rwkv_status rw_conversion_list(struct conversion *c, rwkv_error *err);
+/* Source i of an output, as a view in the orientation of the output. *floats, to be freed, is NULL
+ * or what the view looks at. */
+rwkv_status rw_conversion_view(const struct output *o, size_t i, struct rw_tensor *view,
+                               float **floats, rwkv_error *err);
+/* So many more bytes were written: tell the caller of it, who may cancel. */
+rwkv_status rw_conversion_progress(struct conversion *c, size_t bytes, rwkv_error *err);
 /* Free everything but params and file. */
 void rw_conversion_fini(struct conversion *c);
 

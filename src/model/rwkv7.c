@@ -53,6 +53,8 @@ void rw_rwkv7_reserve(struct rw_rwkv7 *m, struct rw_arena *arena, size_t tokens)
 static void matmul(struct rw_rwkv7 *m, const struct rw_matmul *ops, size_t n,
                    const struct rw_batch *batch)
 {
+    if (m->observer.see)
+        m->observer.see(m->observer.user, ops, n, batch->tokens);
     m->backend->ops->matmul(m->backend, ops, n, batch->tokens);
 }
 

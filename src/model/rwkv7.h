@@ -41,6 +41,12 @@ struct rw_rwkv7_scratch {
     int32_t *ids;                         /* [T] */
 };
 
+/* Shown the products of the blocks before they are computed, with the number of tokens. */
+struct rw_observer {
+    void (*see)(void *user, const struct rw_matmul *ops, size_t n_ops, size_t n_tokens);
+    void *user;
+};
+
 struct rw_rwkv7 {
     struct rw_sizes sizes;
     struct rw_state_layout layout;
@@ -50,6 +56,7 @@ struct rw_rwkv7 {
     bool no_ln0;
     struct rw_backend *backend;
     struct rw_rwkv7_scratch scratch;
+    struct rw_observer observer; /* `see` is NULL: nobody looks */
 };
 
 /* What one sequence does in a step. Tokens are valid ids. Outputs that are not wanted are NULL. */

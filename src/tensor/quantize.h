@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rows of numbers to block types, with a search for the codes and scales that lose least. What is
- * made as small as possible is Σ wᵢ (xᵢ − x̂ᵢ)², x̂ being what rw_to_f32 reads back: with weights wᵢ
+ * made as small as possible is Σ wᵢ (xᵢ − yᵢ)², y being what rw_to_f32 reads back: with weights wᵢ
  * equal to the mean of the squares of what input i carries, that is the mean square of the error of
  * the product with this row (for inputs that do not go together). The search is described in
  * docs/quantization.md.
