@@ -153,9 +153,10 @@ typedef struct rwkv_session rwkv_session;
 typedef struct rwkv_vocab rwkv_vocab;
 
 typedef struct rwkv_model_options {
-    int threads;           /* 0: one for each processor this process may use; at most 256 */
+    int threads;           /* 0: one for each core this process may use; at most 256 */
     const char *cpu;       /* NULL or "auto": all this machine has; else "ref", "avx2", "avxvnni",
-                              "avx512", "avx512vnni", "avx512bf16" */
+                              "avx512", "avx512vnni", "avx512bf16"; on ARM "neon", "neon-dotprod",
+                              "neon-i8mm" */
     size_t chunk;          /* tokens of a prompt evaluated at once, 1 … 4096; 0: 128 */
     const char *vocab;     /* a vocabulary file, or "bytes" (id = byte); NULL: found as docs say */
     uint64_t memory_limit; /* refuse to load if private memory would exceed so many bytes; 0: what
@@ -175,6 +176,7 @@ typedef struct rwkv_model_info {
     uint64_t n_params;                     /* elements of all tensors of the model */
     uint64_t file_bytes;                   /* weights, mapped from the file(s) */
     uint64_t token_bytes;                  /* weight bytes read for one token of decoding */
+    uint64_t head_bytes;  /* of them, those of the head, which is read where logits are wanted */
     uint64_t token_flops; /* floating-point operations for one token: 2 a weight + the recurrence */
     uint64_t private_bytes; /* small vectors, widened to f32 in memory of our own */
     uint64_t state_bytes;   /* one session's state */
