@@ -47,6 +47,26 @@
     void name(float *y, float *sums, const float *x, const float *w, size_t tokens, size_t rows, \
               size_t cols, size_t ldy, size_t ldx, size_t ldw, int first, int last)
 
+/* --- products in bf16 --------------------------------------------------------------------------
+ *
+ * Where a set of kernels has `round_bf16`, weights of BF16 whose rows lie side by side may be
+ * multiplied with activations rounded to bf16 by the processor's own instruction. Activations: to
+ * the nearest, ties to even; denormals become zeros; NaN stays NaN. Sum: lane j of 16 takes the
+ * pairs of columns (k, k + 1) for k ≡ 2j (mod 32) in increasing k, of each the second first:
+ * acc = fma(w[k + 1], x[k + 1], acc), then acc = fma(w[k], x[k], acc), each rounded to the nearest,
+ * each taking denormals for zeros before and after; columns past the end are zeros up to a multiple
+ * of 32. Then lanes are halved as above.
+ */
+#define RW_ROUND_FN(name) void name(uint16_t *to, const float *x, size_t n)
+
+/* As RW_MATVEC_FN and RW_MATMUL_FN; w [rows] of bf16, `stride` bytes apart. Pieces are multiples of
+ * 32 columns, some 2048 the fastest. */
+#define RW_MATVEC_BF16_FN(name) \
+    void name(float *y, const uint16_t *x, const void *w, size_t rows, size_t cols, size_t stride)
+#define RW_MATMUL_BF16_FN(name)                                                                    \
+    void name(float *y, float *sums, const uint16_t *x, const void *w, size_t tokens, size_t rows, \
+              size_t cols, size_t ldy, size_t ldx, size_t stride, int first, int last)
+
 /* --- products in integers ---------------------------------------------------------------------
  *
  * Where a set of kernels has `quantize`, weights of block types are multiplied in integers: the
@@ -166,6 +186,9 @@ struct rw_wkv7_head {
 struct rw_kernels {
     RW_MATVEC_FN((*matvec[RWKV_DTYPE_MODEL_COUNT]));     /* every type of weight */
     RW_MATVEC_T_FN((*matvec_t[RWKV_DTYPE_MODEL_COUNT])); /* NULL for block types */
+    RW_ROUND_FN((*round_bf16));                          /* NULL: no products in bf16 */
+    RW_MATVEC_BF16_FN((*matvec_bf16));
+    RW_MATMUL_BF16_FN((*matmul_bf16));
     RW_QUANTIZE_FN((*quantize)); /* NULL: no products in integers, use matvec */
     RW_MATVEC_DOT_FN((*matvec_dot[RWKV_DTYPE_MODEL_COUNT])); /* block types only */
     RW_PANEL_FN((*panel[RWKV_DTYPE_MODEL_COUNT]));           /* block types only */

@@ -213,6 +213,7 @@ int main(int argc, char **argv)
         return usage();
     register_matvec();
     register_matmul();
+    register_bf16();
     register_unpack();
     register_norm();
     register_mix();

@@ -45,6 +45,7 @@ struct work {
     double flops; /* … operations on data in cache */
     double units; /* what `what` counts */
     const char *what;
+    bool no_ref; /* the reference has no such kernel to compare with */
 };
 
 typedef void (*test_fn)(struct context *ctx);
@@ -61,6 +62,7 @@ size_t bench_threads(void);
 
 void register_matvec(void);
 void register_matmul(void);
+void register_bf16(void);
 void register_unpack(void);
 void register_norm(void);
 void register_mix(void);
