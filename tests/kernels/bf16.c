@@ -229,8 +229,10 @@ static void bench_matmul(struct context *ctx)
                            .y = rw_alloc_aligned(n_y, sizeof(float)),
                            .sums = rw_alloc_aligned(n_y * 16, sizeof(float))};
     if (expect(ctx, b.x && b.w && b.y && b.sums, "no memory for the benchmark")) {
-        struct work work = {matmul_part, &b,  0, 2.0 * (double)(n_x * BENCH_ROWS * threads),
-                            0,           NULL};
+        struct work work = {.part = matmul_part,
+                            .user = &b,
+                            .flops = 2.0 * (double)(n_x * BENCH_ROWS * threads),
+                            .no_ref = true};
         char shape[32];
         fill_weights(ctx, RWKV_DTYPE_BF16, (uint8_t *)b.x, n_x, false);
         fill_weights(ctx, RWKV_DTYPE_BF16, (uint8_t *)b.w, n_w, false);
