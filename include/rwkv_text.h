@@ -21,6 +21,10 @@ RWKV_API void rwkv_vocab_free(rwkv_vocab *vocab);
 /* One more than the largest id that has text. */
 RWKV_API size_t rwkv_vocab_size(const rwkv_vocab *vocab);
 
+/* Bytes of the longest token. When so many bytes of a text are known from some byte on, the token
+ * that begins there is certain, whatever follows: so a text can be encoded while it comes in. */
+RWKV_API size_t rwkv_vocab_longest(const rwkv_vocab *vocab);
+
 /* The bytes of a token, borrowed until the vocabulary is freed, not terminated; *size is 0 and the
  * result not NULL for an id without text (0 in the World vocabulary, unused ids, ids out of range).
  */

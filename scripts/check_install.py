@@ -73,13 +73,18 @@ def programs(problems):
 
 
 def compare(said, rwkv, model):
-    """The example of batches says of each text what `rwkv run` says of it alone."""
-    for prompt in PROMPTS["batch"]:
-        start = prompt + ": "
-        found = "".join(line[len(start):] for line in said.split("\n") if line.startswith(start))
+    """The example of batches says of each text, piece by piece, what `rwkv run` says of it alone;
+    what it says may contain newlines, which are left out."""
+    found = dict.fromkeys(PROMPTS["batch"], "")
+    prompt = None
+    for line in said.split("\n"):
+        start = next((p for p in found if line.startswith(p + ": ")), None)
+        prompt = start or prompt
+        found[prompt] += line[len(start) + 2:] if start else line
+    for prompt, text in found.items():
         alone = run([rwkv, "run", "-m", model, "--greedy", "-n", "16", prompt]).replace("\n", "")
-        if found != alone:
-            yield f"examples/batch.c: '{prompt}' goes on with '{found}', alone with '{alone}'"
+        if text != alone:
+            yield f"examples/batch.c: '{prompt}' goes on with '{text}', alone with '{alone}'"
 
 
 def main(folder_of_build, prefix, libdir, cc, cxx, model):

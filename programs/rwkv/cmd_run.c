@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `rwkv run`: text in, text out. docs/cli/run.md is its contract. */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/env.h"
 #include "base/status.h"
 #include "commands.h"
@@ -11,9 +13,11 @@
 #include "open_model.h"
 #include "options.h"
 #include "progress.h"
+#include "rates.h"
 #include "sampling.h"
 #include "say.h"
 #include "text_in.h"
+#include "text_source.h"
 
 struct run {
     struct rw_model_args model_args;
@@ -21,45 +25,94 @@ struct run {
     struct rw_stops stops;
     struct rw_tokens stop_tokens;
     size_t max_tokens; /* 0: only evaluate the prompt */
+    size_t rates;      /* tokens a line; 0: none */
+    uint64_t skip;     /* bytes of the prompt */
     bool ignore_eos, json, verbose;
     const char *state_in, *state_out, *file;
 
     rwkv_model *model;
     rwkv_session *session;
-    struct rw_str prompt;
+    struct rw_source prompt;
+    bool unread;        /* interrupted before the end of the prompt */
     struct rw_str text; /* what was generated, for --json; otherwise only its last byte */
-    struct rw_tokens tokens;
     double load_seconds;
     rwkv_generate_result result;
 };
 
-static rwkv_status read_prompt(struct run *run, const struct rw_operands *operands, rwkv_error *err)
+static rwkv_status open_prompt(struct run *run, const struct rw_operands *operands, rwkv_error *err)
 {
     if (run->file)
-        return rw_read_text(run->file, &run->prompt, err);
+        return rw_source_open(&run->prompt, run->file, run->skip, err);
     const char *operand = operands->list[0]; /* there is one, or there would be a file */
     if (strcmp(operand, "-") == 0)
-        return rw_read_text("-", &run->prompt, err);
-    rw_str_adds(&run->prompt, operand);
-    return run->prompt.failed ? rw_fail(err, RWKV_ERROR_MEMORY, "no memory for the prompt")
-                              : RWKV_OK;
+        return rw_source_open(&run->prompt, "-", run->skip, err);
+    return rw_source_of(&run->prompt, operand, run->skip, err);
 }
 
-/* The prompt as tokens. A text without a beginning begins at token 0, where vocabularies have it as
- * the mark between texts. */
-static rwkv_status encode_prompt(struct run *run, rwkv_error *err)
+/* A text without a beginning begins at token 0, where vocabularies have it as the mark between
+ * texts. */
+static rwkv_status begin_text(struct run *run, const rwkv_vocab *vocab, rwkv_error *err)
 {
-    const rwkv_vocab *vocab;
+    const int32_t mark = 0;
     size_t size;
-    RW_TRY(rw_need_vocab(run->model, &vocab, err));
-    RW_TRY(rw_encode(vocab, run->prompt.data, run->prompt.size, &run->tokens, err));
-    if (run->tokens.count || rwkv_session_logits(run->session))
-        return RWKV_OK;
-    rwkv_vocab_token(vocab, 0, &size);
+    rwkv_vocab_token(vocab, mark, &size);
     if (size > 0)
         return rw_fail(err, RWKV_ERROR_ARGUMENT,
                        "the prompt is empty, and this vocabulary has no token that begins a text");
-    return rw_tokens_add(&run->tokens, 0, err);
+    run->result.prompt_tokens = 1;
+    return rwkv_session_eval(run->session, &mark, 1, err);
+}
+
+/* Evaluate the prompt as it is read, a chunk at a time: nothing here grows with its length. What
+ * has become tokens is evaluated before an interruption is obeyed, so the state and the number of
+ * bytes belong together. */
+static rwkv_status read_pieces(struct run *run, const rwkv_vocab *vocab, int32_t *tokens,
+                               size_t capacity, struct rw_progress *progress, rwkv_error *err)
+{
+    struct rw_source *prompt = &run->prompt;
+    struct rw_rates rates = {0};
+    size_t n;
+    bool stop = false;
+    RW_TRY(rw_rates_begin(&rates, "prompt", run->rates, err));
+    rwkv_status status;
+    do {
+        RW_GO(rw_source_next(prompt, vocab, tokens, capacity, &n, err));
+        RW_GO(rwkv_session_eval(run->session, tokens, n, err));
+        run->result.prompt_tokens += n;
+        if (n > 0)
+            rw_rates_add(&rates, n);
+        snprintf(progress->note, sizeof progress->note, "%s tokens",
+                 rw_show_count((double)run->result.prompt_tokens).text);
+        uint64_t total = prompt->total ? prompt->total - run->skip : 0;
+        stop = rw_progress_step(progress, prompt->at - run->skip, total);
+    } while (n > 0 && !stop);
+    run->unread = rw_interrupted && prompt->at != prompt->total;
+done:
+    rw_rates_end(&rates);
+    return status;
+}
+
+static rwkv_status read_prompt(struct run *run, rwkv_error *err)
+{
+    const rwkv_vocab *vocab;
+    rwkv_model_info info;
+    struct rw_progress progress;
+    bool quiet = run->rates || (!run->verbose && !isatty(STDERR_FILENO));
+    RW_TRY(rw_need_vocab(run->model, &vocab, err));
+    rwkv_model_get_info(run->model, &info);
+    int32_t *tokens = rw_alloc(info.chunk, sizeof *tokens);
+    if (!tokens)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for %zu tokens", info.chunk);
+    rw_progress_begin(&progress, "reading the prompt", RW_PROGRESS_BYTES, quiet);
+    double start = rw_env_seconds();
+    rwkv_status status = read_pieces(run, vocab, tokens, info.chunk, &progress, err);
+    rw_progress_end(&progress);
+    rw_free(tokens);
+    if (status == RWKV_OK && !rw_interrupted && !rwkv_session_logits(run->session))
+        status = begin_text(run, vocab, err);
+    run->result.prompt_seconds = rw_env_seconds() - start;
+    run->result.finish = rw_interrupted ? RWKV_FINISH_CALLER : RWKV_FINISH_LENGTH;
+    return status;
 }
 
 static rwkv_status check_stop_tokens(const struct run *run, rwkv_error *err)
@@ -87,27 +140,17 @@ static int on_text(void *user, const char *text, size_t size)
     return rw_out_failed() || run->text.failed;
 }
 
-/* With -n 0: read the prompt into the state, a few chunks at a time. */
-static rwkv_status evaluate_only(struct run *run, struct rw_progress *progress, rwkv_error *err)
+static int on_token(void *user, int32_t token)
 {
-    double start = rw_env_seconds();
-    size_t done = 0, step = 1024;
-    while (done < run->tokens.count && !rw_progress_step(progress, done, run->tokens.count)) {
-        size_t n = RW_MIN(step, run->tokens.count - done);
-        RW_TRY(rwkv_session_eval(run->session, run->tokens.ids + done, n, err));
-        done += n;
-    }
-    run->result.prompt_tokens = done;
-    run->result.prompt_seconds = rw_env_seconds() - start;
-    run->result.finish = done < run->tokens.count ? RWKV_FINISH_CALLER : RWKV_FINISH_LENGTH;
-    return RWKV_OK;
+    (void)token;
+    rw_rates_add(user, 1);
+    return 0;
 }
 
 static rwkv_status generate(struct run *run, rwkv_error *err)
 {
-    struct rw_progress progress;
-    bool quiet = !run->verbose && !isatty(STDERR_FILENO);
-    rw_progress_begin(&progress, "reading the prompt", RW_PROGRESS_TOKENS, quiet);
+    struct rw_rates rates;
+    RW_TRY(rw_rates_begin(&rates, "text", run->rates, err));
     rwkv_generate_options options = {
         .max_tokens = run->max_tokens == SIZE_MAX ? 0 : run->max_tokens,
         .sampler = rw_sampling_options(&run->sampling),
@@ -117,23 +160,31 @@ static rwkv_status generate(struct run *run, rwkv_error *err)
         .n_stop_tokens = run->stop_tokens.count,
         .ignore_eos = run->ignore_eos,
         .cancel = &rw_interrupted,
-        .progress = rw_progress_step,
-        .progress_user = &progress,
+        .token = on_token,
+        .token_user = &rates,
     };
+    rwkv_generate_result read = run->result;
     rwkv_status status =
-        run->max_tokens == 0
-            ? evaluate_only(run, &progress, err)
-            : rwkv_generate_tokens(run->session, run->tokens.ids, run->tokens.count, &options,
-                                   on_text, run, &run->result, err);
-    rw_progress_end(&progress);
-    if (status == RWKV_ERROR_CANCELLED && rw_interrupted) {
-        run->result.finish = RWKV_FINISH_CALLER;
-        status = RWKV_OK;
-    }
+        rwkv_generate_tokens(run->session, NULL, 0, &options, on_text, run, &run->result, err);
+    run->result.prompt_tokens = read.prompt_tokens;
+    run->result.prompt_seconds = read.prompt_seconds;
     if (rw_out_is_terminal() && !run->json && run->text.size &&
         run->text.data[run->text.size - 1] != '\n')
         rw_outs("\n");
+    rw_rates_end(&rates);
     return status;
+}
+
+/* Interrupted before the end of the prompt: how to go on without reading anything twice. */
+static void note_unread(const struct run *run)
+{
+    unsigned long long at = run->prompt.at;
+    rw_note("rwkv: stopped at byte %llu of %s, after %zu tokens; ", at, run->prompt.name,
+            run->result.prompt_tokens);
+    if (run->state_out)
+        rw_note("to go on: --state-in %s --skip-bytes %llu\n", run->state_out, at);
+    else
+        rw_note("with --state-out FILE the state would have been kept\n");
 }
 
 static void note_rates(const struct run *run)
@@ -161,6 +212,7 @@ static rwkv_status print_json(const struct run *run, rwkv_error *err)
     rw_json_u64(&j, "prompt", r->prompt_tokens);
     rw_json_u64(&j, "generated", r->generated_tokens);
     rw_json_close(&j);
+    rw_json_u64(&j, "prompt_bytes", run->prompt.at);
     rw_json_u64(&j, "seed", run->sampling.seed);
     rw_json_open(&j, "seconds", RW_JSON_OBJECT, RW_JSON_INLINE);
     rw_json_real(&j, "load", run->load_seconds);
@@ -184,21 +236,24 @@ static rwkv_status print_json(const struct run *run, rwkv_error *err)
 static rwkv_status run_all(struct run *run, const struct rw_operands *operands, rwkv_error *err)
 {
     RW_TRY(rw_check_writable(run->state_out, err));
-    RW_TRY(read_prompt(run, operands, err));
+    RW_TRY(open_prompt(run, operands, err));
     RW_TRY(rw_open_model(&run->model_args, run->verbose, &run->load_seconds, &run->model, err));
     RW_TRY(rwkv_session_new(run->model, &run->session, err));
     RW_TRY(check_stop_tokens(run, err));
     RW_TRY(rw_load_state(run->session, run->state_in, err));
-    RW_TRY(encode_prompt(run, err));
     rwkv_sampler_options sampler = rw_sampling_options(&run->sampling);
     if (run->verbose && !sampler.greedy)
         rw_note("seed     %llu\n", (unsigned long long)run->sampling.seed);
-    RW_TRY(generate(run, err));
+    RW_TRY(read_prompt(run, err));
+    if (run->max_tokens > 0 && !rw_interrupted)
+        RW_TRY(generate(run, err));
     RW_TRY(rw_save_state(run->session, run->state_out, err));
     if (run->json)
         RW_TRY(print_json(run, err));
     if (run->verbose)
         note_rates(run);
+    if (run->unread)
+        note_unread(run);
     return RWKV_OK;
 }
 
@@ -209,8 +264,7 @@ static void run_fini(struct run *run)
     rw_sampling_fini(&run->sampling);
     rw_stops_fini(&run->stops);
     rw_tokens_fini(&run->stop_tokens);
-    rw_tokens_fini(&run->tokens);
-    rw_str_fini(&run->prompt);
+    rw_source_close(&run->prompt);
     rw_str_fini(&run->text);
 }
 
@@ -241,6 +295,8 @@ int rw_cmd_run(int argc, char **argv)
         {"state-in", 0, RW_OPTION_TEXT, &run.state_in},
         {"state-out", 0, RW_OPTION_TEXT, &run.state_out},
         {"file", 'f', RW_OPTION_TEXT, &run.file},
+        {"skip-bytes", 0, RW_OPTION_U64, &run.skip},
+        {"rates", 0, RW_OPTION_SIZE, &run.rates, .min = 1, .max = 1e6},
         {"json", 0, RW_OPTION_FLAG, &run.json},
         {"verbose", 'v', RW_OPTION_FLAG, &run.verbose},
         {0}};

@@ -10,6 +10,8 @@
  *     options.progress_user = &p;
  *     …
  *     rw_progress_end(&p);
+ *
+ * A total of 0 is not known: then there is no bar and no estimate, only what has been done.
  */
 #ifndef RW_PROGRAM_PROGRESS_H
 #define RW_PROGRAM_PROGRESS_H
@@ -24,9 +26,10 @@ struct rw_progress {
     enum rw_progress_unit unit;
     bool quiet;
     bool terminal;
-    bool shown;   /* a bar stands on the terminal */
-    double start; /* seconds of the monotonic clock */
-    double last;  /* when something was shown, or the start */
+    bool shown;    /* a bar stands on the terminal */
+    double start;  /* seconds of the monotonic clock */
+    double last;   /* when something was shown, or the start */
+    char note[64]; /* what the caller wants to be said besides, set before a step */
 };
 
 void rw_progress_begin(struct rw_progress *p, const char *label, enum rw_progress_unit unit,

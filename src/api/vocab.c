@@ -19,6 +19,11 @@ size_t rwkv_vocab_size(const rwkv_vocab *vocab)
     return rw_vocab_size(vocab);
 }
 
+size_t rwkv_vocab_longest(const rwkv_vocab *vocab)
+{
+    return rw_vocab_longest(vocab);
+}
+
 const char *rwkv_vocab_token(const rwkv_vocab *vocab, int32_t id, size_t *size)
 {
     return rw_vocab_token(vocab, id, size);

@@ -19,6 +19,7 @@
 struct rwkv_vocab {
     atomic_size_t references;
     size_t size;     /* ids */
+    size_t longest;  /* bytes of the longest token */
     uint32_t *start; /* [size + 1]: where the bytes of each id begin */
     char *bytes;     /* of all tokens, in the order of ids */
     bool every_byte; /* each of the 256 bytes is a token: encoding cannot fail */
@@ -129,8 +130,10 @@ static rwkv_status fail_same_id(const struct rw_vocab_builder *b, size_t second,
 static rwkv_status build_table(const struct rw_vocab_builder *b, struct rwkv_vocab *vocab,
                                rwkv_error *err)
 {
-    for (size_t i = 0; i < b->n; i++)
+    for (size_t i = 0; i < b->n; i++) {
         vocab->size = RW_MAX(vocab->size, (size_t)b->entries[i].id + 1);
+        vocab->longest = RW_MAX(vocab->longest, (size_t)b->entries[i].size);
+    }
     vocab->start = rw_calloc(vocab->size + 1, sizeof *vocab->start);
     vocab->bytes = rw_alloc(b->bytes.size, 1);
     if (!vocab->start || !vocab->bytes)
@@ -213,6 +216,11 @@ void rw_vocab_release(struct rwkv_vocab *vocab)
 size_t rw_vocab_size(const struct rwkv_vocab *vocab)
 {
     return vocab->size;
+}
+
+size_t rw_vocab_longest(const struct rwkv_vocab *vocab)
+{
+    return vocab->longest;
 }
 
 const char *rw_vocab_token(const struct rwkv_vocab *vocab, int32_t id, size_t *size)

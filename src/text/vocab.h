@@ -68,6 +68,9 @@ void rw_vocab_release(struct rwkv_vocab *vocab); /* one less; NULL is fine */
 /* One more than the largest id that has text. */
 size_t rw_vocab_size(const struct rwkv_vocab *vocab);
 
+/* Bytes of the longest token. */
+size_t rw_vocab_longest(const struct rwkv_vocab *vocab);
+
 /* The bytes of a token, borrowed from the vocabulary; *size is 0 (and the result not NULL) for any
  * number that is no id with text. */
 const char *rw_vocab_token(const struct rwkv_vocab *vocab, int32_t id, size_t *size);

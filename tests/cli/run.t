@@ -32,13 +32,60 @@ The prompt comes from an argument, standard input or a file, and may be any byte
   $ head -c 100000 /dev/zero | rwkv run -m m.gguf -n 0 --json - | grep tokens\"
     "tokens": {"prompt": 100000, "generated": 0},
 
+It is read piece by piece, and gives the tokens of the whole: here of a vocabulary whose tokens
+begin each other, in a text of several buffers.
+
+  $ awk 'BEGIN { id = 1; for (i = 97; i < 101; i++) printf "%d \"%c\" 1\n", id++, i
+  > for (i = 97; i < 101; i++) for (k = 97; k < 101; k++) printf "%d \"%c%c\" 2\n", id++, i, k
+  > for (i = 97; i < 101; i++) for (k = 97; k < 101; k++) printf "%d \"%cab%cc\" 5\n", id++, i, k
+  > printf "%d \"%s\" 9\n", id, "abcdabcda" }' > letters.txt
+  > awk 'BEGIN { srand(3); for (i = 0; i < 80000; i++) printf "%c", 97 + int(4 * rand()) }' > long.txt
+  $ l="-m $DATA/rwkv7/long-f16.pth --vocab letters.txt"
+  > rwkv tokenize --vocab letters.txt - < long.txt > ids.txt
+  > rwkv forward $l --tokens ids.txt --last --out last.safetensors --state-out ids.state
+  > rwkv run $l -n 0 --state-out text.state -f long.txt && cmp ids.state text.state
+  > cat long.txt | rwkv run $l -n 0 --state-out pipe.state - && cmp ids.state pipe.state
+  > [ "$(wc -w < ids.txt)" -lt 60000 ]
+  $ printf 'abcX' >> long.txt
+  > rwkv run -m "$DATA/rwkv7/long-f16.pth" --vocab letters.txt -n 0 -f long.txt
+  ! rwkv: long.txt: byte 80003: wanted the beginning of a token of the vocabulary, found 0x58
+  [1]
+
+Some of it may be left out.
+
+  $ printf 01234abc | rwkv run -m m.gguf --seed 7 -n 30 --skip-bytes 5 - | cmp - seeded1
+  $ printf 01234abc > skip.txt; rwkv run -m m.gguf --seed 7 -n 30 --skip-bytes 5 -f skip.txt | cmp - seeded1
+  $ rwkv run -m m.gguf --seed 7 -n 30 --skip-bytes 5 01234abc | cmp - seeded1
+  $ for i in skip.txt /dev/stdin; do cat skip.txt | rwkv run -m m.gguf --skip-bytes 9 -f $i; done
+  ! rwkv: skip.txt: wanted at least the 9 bytes that are to be skipped, found 8
+  ! rwkv: /dev/stdin: wanted at least the 9 bytes that are to be skipped, found 8
+  [1]
+
+Ctrl-C before its end keeps what was read and says how to go on; nothing is read twice or left out.
+
+  $ head -c 40000 /dev/urandom > noise; rwkv run -m m.gguf -n 0 --state-out whole.state -f noise
+  $ mkfifo pipe; rwkv run -m m.gguf --rates 100 --state-out part.state - < pipe 2> said & run=$!
+  > { head -c 30000 noise; sleep 9; } > pipe & writer=$!
+  > while [ ! -s said ]; do sleep 0.05; done; kill -INT $run; wait $run; echo "status $?"
+  > kill $writer; tail -n 1 said | sed 's/[1-9][0-9]*/N/g'
+  status 130
+  rwkv: stopped at byte N of standard input, after N tokens; to go on: --state-in part.state --skip-bytes N
+  $ at=$(tail -n 1 said | sed 's/.* //'); [ $at -ge 128 ] && [ $at -le 30000 ] && rwkv run -m m.gguf \
+  > --state-in part.state --skip-bytes $at -n 0 --state-out joined.state -f noise && cmp joined.state whole.state
+  $ rm said; rwkv run -m m.gguf --rates 100 - < pipe 2> said & run=$!
+  > { head -c 30000 noise; sleep 9; } > pipe & writer=$!
+  > while [ ! -s said ]; do sleep 0.05; done; kill -INT $run; wait $run; echo "status $?"
+  > kill $writer; tail -n 1 said | sed 's/.*; //'
+  status 130
+  with --state-out FILE the state would have been kept
+
 An empty prompt begins a text where the vocabulary has a token for that; the bytes have none.
 
   $ rwkv run -m m.gguf -n 1 ""
   ! rwkv: the prompt is empty, and this vocabulary has no token that begins a text
   [1]
   $ awk 'BEGIN { for (i = 1; i < 128; i++) printf "%d \"\\x%02x\" 1\n", i, i }' > ascii.txt
-  $ rwkv run -m "$DATA/rwkv7/long-f16.pth" --vocab ascii.txt -n 1 --json "" | grep tokens\"
+  $ rwkv run -m "$DATA/rwkv7/long-f16.pth" --vocab ascii.txt -n 1 --ignore-eos --json "" | grep tokens\"
     "tokens": {"prompt": 1, "generated": 1},
 
 A stop sequence is not printed, and escapes stand for control characters.
@@ -99,6 +146,7 @@ JSON has it all in one object.
     "text": TEXT,
     "finish": TEXT,
     "tokens": {"prompt": N, "generated": N},
+    "prompt_bytes": N,
     "seed": N,
     "seconds": {"load": N, "prompt": N, "generate": N},
     "tokens_per_second": {"prompt": N, "generate": N},
@@ -140,6 +188,15 @@ With -v the plan comes before loading, and the rates after the text.
   memory   N MiB resident at most
   $ rwkv run -v -n 0 abc 2>&1 > /dev/null | head -n 1
   model    built-in model: RWKV-7, * (glob)
+
+With --rates there is a line for every so many tokens, read and generated.
+
+  $ rwkv run -m m.gguf --greedy --rates 128 -n 300 -f noise 2>&1 > rates.txt | tail -n 4 | sed 's/[0-9][0-9.]*/N/g; s/  */ /g; s/[-+]N/D/g'
+  prompt from the first of N lines to the last: time a token D %, memory D %
+  text N tokens: N tokens/s, a token N ms (median), N ms (least), memory N KiB
+  text N tokens: N tokens/s, a token N ms (median), N ms (least), memory N KiB
+  text from the first of N lines to the last: time a token D %, memory D %
+  $ rwkv run -m m.gguf --greedy -n 300 -f noise | cmp - rates.txt
 
 Without -m the built-in model runs.
 

@@ -74,6 +74,7 @@ static void test_facts(void **state)
         assert_true(n == 1 && token == id);
     }
     assert_int_equal(longest, 128);
+    assert_int_equal(rwkv_vocab_longest(vocab), 128);
 }
 
 /* --- vectors: lines of {"hex": bytes, "ids": [...]} --- */
@@ -226,12 +227,58 @@ static void test_world_in_a_gguf(void **state)
     rw_str_fini(&types);
 }
 
+/* A text made of pieces of tokens, so that most places could begin or end one. */
+static size_t make_text(uint8_t *text, size_t size, unsigned *seed)
+{
+    size_t n = 0;
+    while (n + 128 < size) {
+        size_t length;
+        const char *token = rwkv_vocab_token(vocab, 1 + rand_r(seed) % 65529, &length);
+        size_t from = (size_t)rand_r(seed) % length;
+        memcpy(text + n, token + from, length - from);
+        n += length - from;
+    }
+    return n;
+}
+
+/* Encoding while the text comes in, in parts of any size, gives the tokens of the whole. */
+static void test_any_cut(void **state)
+{
+    enum { SIZE = 4000 };
+    static uint8_t text[SIZE];
+    static int32_t whole[SIZE], tokens[SIZE];
+    unsigned seed = 5;
+    (void)state;
+    for (int round = 0; round < 300; round++) {
+        size_t size = make_text(text, SIZE, &seed), n_whole, n = 0, at = 0, known = 0;
+        assert_int_equal(rwkv_vocab_encode(vocab, (char *)text, size, whole, SIZE, &n_whole, NULL),
+                         RWKV_OK);
+        while (at < size) {
+            known += (size_t)rand_r(&seed) % (round + 2);
+            known = known < size ? known : size;
+            /* What is not known yet is something else. */
+            uint8_t hidden = known < size ? text[known] : 0;
+            if (known < size)
+                text[known] = (uint8_t)~hidden;
+            size_t needed = known < size ? rwkv_vocab_longest(vocab) : 1, got;
+            for (; known - at >= needed; n++)
+                assert_int_equal(rwkv_vocab_encode_some(vocab, (char *)text, known, &at, tokens + n,
+                                                        1, &got, NULL),
+                                 RWKV_OK);
+            if (known < size)
+                text[known] = hidden;
+        }
+        assert_int_equal(n, n_whole);
+        assert_memory_equal(tokens, whole, n * sizeof *tokens);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_facts),           cmocka_unit_test(test_encode_vectors),
         cmocka_unit_test(test_decode_vectors),  cmocka_unit_test(test_byte_vocabulary_in_a_gguf),
-        cmocka_unit_test(test_world_in_a_gguf),
+        cmocka_unit_test(test_world_in_a_gguf), cmocka_unit_test(test_any_cut),
     };
     unit_need_shared("data/" RW_VOCAB_FILE_NAME);
     unit_need_shared("vectors/tokenizer");
