@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `rwkv bench`: how fast a model runs, as a share of what the machine could do in the same minute.
- *
- * Order of work: open (timed), first token (timed), one untimed pass over everything, peak memory,
- * limits, the timed rows, limits again. The limits are measured around the rows, because shared
- * machines drift; memory is read before them, because they take memory of their own.
- * docs/cli/bench.md says what the columns mean.
+ * `rwkv bench`: how fast a model runs, as a share of what the machine could do in the same moment.
+ * Here: the command line, and the runs it asks for: every model (given, or made of random weights
+ * in every type of the sweep), with every number of threads, with every instruction set.
  */
-#include "bench.h"
-
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,92 +12,25 @@
 
 #include "base/alloc.h"
 #include "base/env.h"
-#include "base/rng.h"
 #include "base/status.h"
+#include "bench.h"
 #include "commands.h"
 #include "interrupt.h"
 #include "progress.h"
 #include "say.h"
 
-#define FIRST_TOKEN_PROMPT 16
-#define ROW_SECONDS 1.0 /* a row is repeated until it took so long … */
-#define ROW_REPEATS 5   /* … or so often; the median counts */
+#define PLOT_LENGTH 4096    /* of the long run, for a plot */
+#define BATCH_TOKENS 64     /* of all sessions together … */
+#define BATCH_STEPS 4       /* … but so many steps at least */
+#define MOST_TOKENS 1000000 /* of a prompt */
 
-static rwkv_status fail_interrupted(rwkv_error *err)
-{
-    return rw_fail(err, RWKV_ERROR_CANCELLED, "interrupted");
-}
+/* --- one model -------------------------------------------------------------------------------- */
 
-/* --- work ------------------------------------------------------------------------------------- */
-
-/* One timed pass: n tokens at once, or one after the other, or n times one token of each session.
- */
-static rwkv_status pass(struct rw_bench *b, const struct rw_bench_row *row, double *seconds,
-                        rwkv_error *err)
-{
-    rwkv_segment segments[RW_BENCH_BATCH_MAX];
-    double start;
-    for (size_t s = 0; s < row->batch; s++) {
-        rwkv_session_reset(b->sessions[s]);
-        segments[s] = (rwkv_segment){.session = b->sessions[s], .n_tokens = 1};
-    }
-    start = rw_env_seconds();
-    if (row->work == RW_BENCH_PREFILL)
-        RW_TRY(rwkv_session_eval(b->sessions[0], b->tokens, row->n, err));
-    for (size_t i = 0; row->work != RW_BENCH_PREFILL && i < row->n; i++) {
-        for (size_t s = 0; s < row->batch; s++)
-            segments[s].tokens = b->tokens + (i + s) % b->n_tokens;
-        RW_TRY(rwkv_segments_eval(segments, row->batch, err));
-        if (rw_interrupted)
-            return fail_interrupted(err);
-    }
-    *seconds = rw_env_seconds() - start;
-    return rw_interrupted ? fail_interrupted(err) : RWKV_OK;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void say(const struct rw_bench *b, const char *what)
-{
-    if (!b->quiet)
-        rw_show_status(what);
-}
-
-static rwkv_status measure_row(struct rw_bench *b, struct rw_bench_row *row, rwkv_error *err)
-{
-    double times[ROW_REPEATS], sum = 0;
-    size_t n = 0;
-    while (n == 0 || (n < ROW_REPEATS && sum < ROW_SECONDS)) {
-        RW_TRY(pass(b, row, &times[n], err));
-        sum += times[n++];
-    }
-    qsort(times, n, sizeof *times, compare_doubles);
-    row->seconds = n % 2 ? times[n / 2] : (times[n / 2 - 1] + times[n / 2]) / 2;
-    return RWKV_OK;
-}
-
-/* A pass reads the weights once for each chunk of a prompt and once for each step of decoding. */
-static void derive(const struct rw_bench *b, struct rw_bench_row *row)
-{
-    const rwkv_model_info *m = &b->info;
-    size_t tokens = row->n * row->batch;
-    size_t reads = row->work == RW_BENCH_PREFILL ? (row->n + m->chunk - 1) / m->chunk : row->n;
-    row->rate = (double)tokens / row->seconds;
-    row->bytes = (double)m->token_bytes * (double)reads / (double)tokens;
-    row->flops = (double)m->token_flops;
-    row->read_share = row->rate * row->bytes / b->limits.read_bytes_per_s;
-    row->flops_share = row->rate * row->flops / b->limits.f32_flops_per_s;
-}
-
-/* --- the model -------------------------------------------------------------------------------- */
-
-static rwkv_status make_model(struct rw_bench *b, struct rw_str *path, rwkv_error *err)
+static rwkv_status make_model(struct rw_bench *b, rwkv_dtype type, struct rw_str *path,
+                              rwkv_error *err)
 {
     struct rw_progress progress;
+    rwkv_random_model make = b->make;
     if (b->keep && access(b->keep, F_OK) == 0)
         return rw_fail(err, RWKV_ERROR_IO, "%s: exists already", b->keep);
     if (b->keep)
@@ -110,121 +39,127 @@ static rwkv_status make_model(struct rw_bench *b, struct rw_str *path, rwkv_erro
         rw_str_printf(path, "%s/rwkv-bench-%ld.gguf", rw_env_temp_dir(), (long)getpid());
     if (path->failed)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory");
+    make.dtype = type;
     rw_progress_begin(&progress, "making a model", RW_PROGRESS_BYTES, b->quiet);
-    b->make.progress = rw_progress_step;
-    b->make.progress_user = &progress;
-    rwkv_status status = rwkv_random_model_write(path->data, &b->make, err);
+    make.progress = rw_progress_step;
+    make.progress_user = &progress;
+    rwkv_status status = rwkv_random_model_write(path->data, &make, err);
     rw_progress_end(&progress);
     return status;
 }
 
-static rwkv_status open_model(struct rw_bench *b, rwkv_error *err)
+/* "Q8_0, 2 threads": of what the sweep tries several. */
+static void label_run(const struct rw_bench *b, struct rw_bench_run *run, rwkv_dtype type,
+                      const rwkv_model_options *o)
 {
-    struct rw_str made = {0};
-    rwkv_status status = RWKV_OK;
-    if (b->make.n_layer) {
-        status = make_model(b, &made, err);
-        b->model_args.path = made.data;
+    struct rw_str s = {0};
+    if (b->n_paths > 1)
+        rw_str_printf(&s, ", %s", rw_basename(run->path));
+    if (b->sweep.n_types > 1)
+        rw_str_printf(&s, ", %s", rwkv_dtype_name(type));
+    if (b->sweep.n_threads > 1)
+        rw_str_printf(&s, ", %d thread%s", o->threads, o->threads == 1 ? "" : "s");
+    if (b->sweep.n_cpus > 1)
+        rw_str_printf(&s, ", %s", o->cpu);
+    if (s.size > 2)
+        snprintf(run->label, sizeof run->label, "%s", s.data + 2);
+    rw_str_fini(&s);
+}
+
+/* The runs with one file: all threads, all instruction sets. `path` is where it is, `name` what it
+ * is called; both NULL: the built-in model. */
+static rwkv_status run_file(struct rw_bench *b, const char *path, const char *name, rwkv_dtype type,
+                            struct rw_bench_run *runs, size_t *n, rwkv_error *err)
+{
+    struct rw_model_args args = b->args;
+    size_t n_threads = RW_MAX(b->sweep.n_threads, (size_t)1);
+    size_t n_cpus = RW_MAX(b->sweep.n_cpus, (size_t)1);
+    args.path = path;
+    for (size_t i = 0; i < n_threads * n_cpus; i++) {
+        struct rw_bench_run *run = &runs[*n];
+        if (b->sweep.n_threads)
+            args.options.threads = b->sweep.threads[i / n_cpus];
+        if (b->sweep.n_cpus)
+            args.options.cpu = b->sweep.cpus[i % n_cpus];
+        run->path = name;
+        label_run(b, run, type, &args.options);
+        RW_TRY(rw_bench_do(b, &args, run, err));
+        if (!b->json && !b->csv) {
+            rw_outs(*n ? "\n" : "");
+            rw_bench_print(b, run);
+            rw_out_flush();
+        }
+        ++*n;
     }
-    if (status == RWKV_OK)
-        status = rw_open_model(&b->model_args, false, &b->load_seconds, &b->model, err);
-    /* The mapping keeps a temporary model alive; its name can go at once. */
-    if (made.data && !b->keep)
-        unlink(made.data);
-    if (b->make.n_layer)
-        b->model_args.path = b->keep ? b->keep : "random weights";
-    rw_str_fini(&made);
+    return RWKV_OK;
+}
+
+static rwkv_status run_made(struct rw_bench *b, struct rw_bench_run *runs, size_t *n,
+                            rwkv_error *err)
+{
+    const rwkv_dtype *types = b->sweep.n_types ? b->sweep.types : &b->make.dtype;
+    rwkv_status status = RWKV_OK;
+    for (size_t i = 0; i < RW_MAX(b->sweep.n_types, (size_t)1) && status == RWKV_OK; i++) {
+        struct rw_str path = {0};
+        status = make_model(b, types[i], &path, err);
+        if (status == RWKV_OK && (b->n_tasks || b->length)) /* else only --keep */
+            status = run_file(b, path.data, b->keep ? b->keep : "random weights", types[i], runs, n,
+                              err);
+        if (path.data && !b->keep)
+            unlink(path.data);
+        rw_str_fini(&path);
+    }
     return status;
 }
 
-static rwkv_status prepare(struct rw_bench *b, rwkv_error *err)
+/* --- all -------------------------------------------------------------------------------------- */
+
+static size_t count_runs(const struct rw_bench *b)
 {
-    struct rw_rng rng;
-    size_t batch = 1;
-    b->n_tokens = FIRST_TOKEN_PROMPT;
-    for (size_t i = 0; i < b->n_rows; i++) {
-        batch = RW_MAX(batch, b->rows[i].batch);
-        b->n_tokens = RW_MAX(b->n_tokens, b->rows[i].n);
+    return RW_MAX(b->n_paths, (size_t)1) * RW_MAX(b->sweep.n_types, (size_t)1) *
+           RW_MAX(b->sweep.n_threads, (size_t)1) * RW_MAX(b->sweep.n_cpus, (size_t)1);
+}
+
+static rwkv_status do_runs(struct rw_bench *b, struct rw_bench_run *runs, size_t *n,
+                           rwkv_error *err)
+{
+    if (b->make.n_layer)
+        return run_made(b, runs, n, err);
+    if (b->n_paths == 0)
+        return run_file(b, b->args.path, b->args.path, 0, runs, n, err);
+    for (size_t i = 0; i < b->n_paths; i++)
+        RW_TRY(run_file(b, b->paths[i], b->paths[i], 0, runs, n, err));
+    return RWKV_OK;
+}
+
+static rwkv_status show(const struct rw_bench *b, const struct rw_bench_run *runs, size_t n,
+                        rwkv_error *err)
+{
+    if (b->json)
+        RW_TRY(rw_bench_print_json(runs, n, err));
+    else if (b->csv)
+        rw_bench_print_csv(runs, n);
+    else if (n > 1 && b->n_tasks) {
+        rw_outs("\n");
+        rw_bench_print_summary(runs, n);
     }
-    rwkv_model_get_info(b->model, &b->info);
-    for (size_t i = 0; i < batch; i++)
-        RW_TRY(rwkv_session_new(b->model, &b->sessions[i], err));
-    b->tokens = rw_alloc(b->n_tokens, sizeof *b->tokens);
-    if (!b->tokens)
-        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for %zu tokens", b->n_tokens);
-    rw_rng_init(&rng, 1);
-    for (size_t i = 0; i < b->n_tokens; i++)
-        b->tokens[i] = (int32_t)rw_rng_below(&rng, b->info.n_vocab);
-    return RWKV_OK;
-}
-
-/* --- the run ---------------------------------------------------------------------------------- */
-
-static rwkv_status first_token(struct rw_bench *b, rwkv_error *err)
-{
-    double start = rw_env_seconds();
-    RW_TRY(rwkv_session_eval(b->sessions[0], b->tokens, FIRST_TOKEN_PROMPT, err));
-    b->first_seconds = b->load_seconds + rw_env_seconds() - start;
-    return RWKV_OK;
-}
-
-/* Touch everything once, with few steps of decoding. */
-static rwkv_status warm_up(struct rw_bench *b, rwkv_error *err)
-{
-    for (size_t i = 0; i < b->n_rows; i++) {
-        struct rw_bench_row row = b->rows[i];
-        double seconds;
-        if (row.work != RW_BENCH_PREFILL)
-            row.n = RW_MIN(row.n, (size_t)4);
-        RW_TRY(pass(b, &row, &seconds, err));
-    }
-    b->peak_bytes = rw_env_memory_peak();
-    return RWKV_OK;
-}
-
-static rwkv_status measure(struct rw_bench *b, rwkv_error *err)
-{
-    rwkv_meter *meter;
-    RW_TRY(rwkv_meter_new(b->model, &meter, err));
-    b->limits.read_bytes_per_s = rwkv_meter_measure(meter, RWKV_LIMIT_READ);
-    b->limits.f32_flops_per_s = rwkv_meter_measure(meter, RWKV_LIMIT_F32);
-    rwkv_meter_free(meter);
-    say(b, "measuring the model ...");
-    for (size_t i = 0; i < b->n_rows; i++)
-        RW_TRY(measure_row(b, &b->rows[i], err));
-    for (size_t i = 0; i < b->n_rows; i++)
-        derive(b, &b->rows[i]);
-    return RWKV_OK;
+    return b->plot ? rw_bench_plot(b->plot, runs, n, err) : RWKV_OK;
 }
 
 static rwkv_status bench(struct rw_bench *b, rwkv_error *err)
 {
-    RW_TRY(open_model(b, err));
-    if (b->n_rows == 0) /* only --make and --keep */
-        return RWKV_OK;
-    RW_TRY(prepare(b, err));
-    RW_TRY(first_token(b, err));
-    say(b, "warming up ...");
-    rwkv_status status = warm_up(b, err);
-    if (status == RWKV_OK)
-        status = measure(b, err);
-    say(b, "");
-    RW_TRY(status);
-    if (b->json)
-        return rw_bench_print_json(b, err);
-    if (b->csv)
-        rw_bench_print_csv(b);
-    else
-        rw_bench_print(b);
-    return RWKV_OK;
-}
-
-static void bench_fini(struct rw_bench *b)
-{
-    for (size_t i = 0; i < RW_BENCH_BATCH_MAX; i++)
-        rwkv_session_free(b->sessions[i]);
-    rwkv_model_close(b->model);
-    rw_free(b->tokens);
+    size_t n = 0;
+    RW_TRY(rw_check_writable(b->plot, err));
+    struct rw_bench_run *runs = rw_calloc(count_runs(b), sizeof *runs);
+    if (!runs)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for %zu runs", count_runs(b));
+    rw_energy_open(&b->energy, b->energy_folder);
+    rwkv_status status = do_runs(b, runs, &n, err);
+    if (status == RWKV_OK && n > 0)
+        status = show(b, runs, n, err);
+    rw_energy_close(&b->energy);
+    rw_free(runs);
+    return status;
 }
 
 /* --- command line ----------------------------------------------------------------------------- */
@@ -238,8 +173,7 @@ static rwkv_status parse_make(void *to, const char *value, rwkv_error *err)
     size_t n = 0;
     bool good = strlen(value) < sizeof copy, typed = false;
     *make = (rwkv_random_model){.dtype = RWKV_DTYPE_F16, .seed = 1};
-    strncpy(copy, value, sizeof copy - 1);
-    copy[sizeof copy - 1] = 0;
+    snprintf(copy, sizeof copy, "%s", value);
     for (char *part; good && (part = strsep(&rest, ",")) != NULL;) {
         uint64_t number;
         if (!typed && n < RW_COUNT(sizes) && rw_parse_u64(part, &number) && number > 0) {
@@ -258,99 +192,149 @@ static rwkv_status parse_make(void *to, const char *value, rwkv_error *err)
     return RWKV_OK;
 }
 
-struct row_list {
+struct task_list {
     struct rw_bench *bench;
     enum rw_bench_work work;
 };
 
-static rwkv_status parse_rows(void *to, const char *value, rwkv_error *err)
+static struct rw_bench_task task_of(enum rw_bench_work work, size_t n)
 {
-    const struct row_list *list = to;
+    struct rw_bench_task task = {work, n, 1};
+    if (work == RW_BENCH_BATCH) {
+        task.batch = n;
+        task.n = RW_MAX((size_t)BATCH_TOKENS / n, (size_t)BATCH_STEPS);
+    }
+    return task;
+}
+
+static rwkv_status parse_tasks(void *to, const char *value, rwkv_error *err)
+{
+    const struct task_list *list = to;
     struct rw_bench *b = list->bench;
-    uint64_t limit = list->work == RW_BENCH_BATCH ? RW_BENCH_BATCH_MAX : 1000000, n;
+    uint64_t limit = list->work == RW_BENCH_BATCH ? RW_BENCH_BATCH_MAX : MOST_TOKENS, n;
     char copy[128], *rest = copy;
     snprintf(copy, sizeof copy, "%s", value);
-    b->has_rows[list->work] = true;
+    b->has_tasks[list->work] = true;
     for (char *part; (part = strsep(&rest, ",")) != NULL;) {
         if (strlen(value) >= sizeof copy || !rw_parse_u64(part, &n) || n > limit ||
-            b->n_rows == RW_BENCH_ROWS)
+            b->n_tasks == RW_BENCH_ROWS)
             return rw_fail(err, RWKV_ERROR_ARGUMENT,
                            "wanted numbers up to %llu, separated by commas, found '%s'",
                            (unsigned long long)limit, value);
         if (n > 0)
-            b->rows[b->n_rows++] =
-                (struct rw_bench_row){.work = list->work, .n = (size_t)n, .batch = 1};
+            b->tasks[b->n_tasks++] = task_of(list->work, (size_t)n);
     }
     return RWKV_OK;
 }
 
-static void default_rows(struct rw_bench *b, enum rw_bench_work work, const char *value)
+static rwkv_status add_choice(struct rw_bench *b, const char *kind, const char *value,
+                              rwkv_error *err)
 {
-    struct row_list list = {b, work};
-    if (!b->has_rows[work])
-        parse_rows(&list, value, NULL);
+    uint64_t n;
+    rwkv_dtype type = rwkv_dtype_from_name(value);
+    bool room =
+        RW_MAX(b->sweep.n_types, RW_MAX(b->sweep.n_threads, b->sweep.n_cpus)) < RW_BENCH_CHOICES;
+    if (room && strcmp(kind, "types") == 0 && type < RWKV_DTYPE_MODEL_COUNT)
+        b->sweep.types[b->sweep.n_types++] = type;
+    else if (room && strcmp(kind, "threads") == 0 && rw_parse_u64(value, &n) && n > 0 && n <= 256)
+        b->sweep.threads[b->sweep.n_threads++] = (int)n;
+    else if (room && strcmp(kind, "cpu") == 0)
+        return rw_parse_cpu(&b->sweep.cpus[b->sweep.n_cpus++], value, err);
+    else
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "wanted types=, threads= or cpu= and up to %d values separated by commas, "
+                       "such as types=q8_0,q4_k, found '%s=%s'",
+                       RW_BENCH_CHOICES, kind, value);
+    return RWKV_OK;
 }
 
-static int compare_rows(const void *a, const void *b)
+/* KIND=VALUE,VALUE…; the values are borrowed from argv, which is taken apart. */
+static rwkv_status parse_sweep(void *to, const char *value, rwkv_error *err)
 {
-    const struct rw_bench_row *x = a, *y = b;
+    struct rw_bench *b = to;
+    char *rest = (char *)(uintptr_t)value, *kind = strsep(&rest, "=");
+    if (!rest)
+        return add_choice(b, kind, "", err);
+    for (char *part; (part = strsep(&rest, ",")) != NULL;)
+        RW_TRY(add_choice(b, kind, part, err));
+    return RWKV_OK;
+}
+
+static void default_tasks(struct rw_bench *b, enum rw_bench_work work, const char *value)
+{
+    struct task_list list = {b, work};
+    if (!b->has_tasks[work])
+        parse_tasks(&list, value, NULL);
+}
+
+static int compare_tasks(const void *a, const void *b)
+{
+    const struct rw_bench_task *x = a, *y = b;
+    size_t m = rw_bench_size(x), n = rw_bench_size(y);
     if (x->work != y->work)
         return x->work < y->work ? -1 : 1;
-    return (x->n > y->n) - (x->n < y->n);
+    return (m > n) - (m < n);
 }
 
-/* Fill in the rows not asked for; the number of a batch row is its sessions, not its steps. */
-static void settle_rows(struct rw_bench *b)
+static void settle_tasks(struct rw_bench *b)
 {
-    default_rows(b, RW_BENCH_PREFILL, "128,512");
-    default_rows(b, RW_BENCH_DECODE, "64");
-    qsort(b->rows, b->n_rows, sizeof *b->rows, compare_rows);
-    for (size_t i = 0; i < b->n_rows; i++) {
-        if (b->rows[i].work != RW_BENCH_BATCH)
-            continue;
-        b->rows[i].batch = b->rows[i].n;
-        b->rows[i].n = 16;
-    }
+    bool many = count_runs(b) > 1, batches = !many || b->plot;
+    default_tasks(b, RW_BENCH_PREFILL, many ? "512" : "16,128,512");
+    default_tasks(b, RW_BENCH_DECODE, "64");
+    default_tasks(b, RW_BENCH_BATCH, batches ? "1,2,4,8,16,32,64" : "32");
+    qsort(b->tasks, b->n_tasks, sizeof *b->tasks, compare_tasks);
+    if (b->plot && !b->length)
+        b->length = PLOT_LENGTH;
+}
+
+/* What the options cannot say each for itself. */
+static rwkv_status check(const struct rw_bench *b, rwkv_error *err)
+{
+    if ((b->n_paths > 0) + (b->args.path != NULL) + (b->make.n_layer != 0) > 1)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted models or --make, found both");
+    if (b->keep && !b->make.n_layer)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "--keep wants --make with it");
+    if (b->sweep.n_types && !b->make.n_layer)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "--sweep types= wants --make with it");
+    if (b->keep && b->sweep.n_types > 1)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "--keep keeps one model, found %zu types",
+                       b->sweep.n_types);
+    if (b->n_tasks == 0 && !b->length && !b->keep)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted something to measure, found only zeros");
+    return RWKV_OK;
 }
 
 int rw_cmd_bench(int argc, char **argv)
 {
-    struct rw_bench b = {0};
-    struct row_list prompt = {&b, RW_BENCH_PREFILL}, decode = {&b, RW_BENCH_DECODE},
-                    batch = {&b, RW_BENCH_BATCH};
-    const struct rw_option options[] = {RW_PATH_OPTION(&b.model_args),
-                                        RW_RUNNING_OPTIONS(&b.model_args),
-                                        {"make", 0, RW_OPTION_CALL, &b.make, .parse = parse_make},
-                                        {"keep", 0, RW_OPTION_TEXT, &b.keep},
-                                        {"prompt", 0, RW_OPTION_CALL, &prompt, .parse = parse_rows},
-                                        {"decode", 0, RW_OPTION_CALL, &decode, .parse = parse_rows},
-                                        {"batch", 0, RW_OPTION_CALL, &batch, .parse = parse_rows},
-                                        {"json", 0, RW_OPTION_FLAG, &b.json},
-                                        {"csv", 0, RW_OPTION_FLAG, &b.csv},
-                                        {"quiet", 'q', RW_OPTION_FLAG, &b.quiet},
-                                        {0}};
-    struct rw_operands operands = {.wanted = "one MODEL or --make", .max = 1};
+    struct rw_bench b = {.energy_folder = "/sys/class/powercap"};
+    struct task_list prompt = {&b, RW_BENCH_PREFILL}, decode = {&b, RW_BENCH_DECODE},
+                     batch = {&b, RW_BENCH_BATCH};
+    const struct rw_option options[] = {
+        RW_PATH_OPTION(&b.args),
+        RW_RUNNING_OPTIONS(&b.args),
+        {"make", 0, RW_OPTION_CALL, &b.make, .parse = parse_make},
+        {"keep", 0, RW_OPTION_TEXT, &b.keep},
+        {"prompt", 0, RW_OPTION_CALL, &prompt, .parse = parse_tasks},
+        {"decode", 0, RW_OPTION_CALL, &decode, .parse = parse_tasks},
+        {"batch", 0, RW_OPTION_CALL, &batch, .parse = parse_tasks},
+        {"length", 0, RW_OPTION_SIZE, &b.length, .min = 64, .max = 1e9},
+        {"sweep", 0, RW_OPTION_CALL, &b, .parse = parse_sweep},
+        {"plot", 0, RW_OPTION_TEXT, &b.plot},
+        {"energy", 0, RW_OPTION_TEXT, &b.energy_folder},
+        {"json", 0, RW_OPTION_FLAG, &b.json},
+        {"csv", 0, RW_OPTION_FLAG, &b.csv},
+        {"quiet", 'q', RW_OPTION_FLAG, &b.quiet},
+        {0}};
+    struct rw_operands operands = {.wanted = "models or --make", .max = SIZE_MAX};
     rwkv_error err = {0};
     int status = rw_options_read("bench", options, argc, argv, &operands);
     if (status != RW_OPTIONS_READ)
         return status;
-    if (operands.count + (b.model_args.path != NULL) + (b.make.n_layer != 0) > 1) {
-        rw_fail(&err, RWKV_ERROR_ARGUMENT, "wanted %s, found more", operands.wanted);
+    b.paths = operands.list;
+    b.n_paths = operands.count;
+    settle_tasks(&b);
+    if (check(&b, &err))
         return rw_complain_usage("bench", &err);
-    }
-    if (b.keep && !b.make.n_layer) {
-        rw_fail(&err, RWKV_ERROR_ARGUMENT, "--keep wants --make with it");
-        return rw_complain_usage("bench", &err);
-    }
-    if (operands.count)
-        b.model_args.path = operands.list[0];
-    settle_rows(&b);
-    if (b.n_rows == 0 && !b.keep) {
-        rw_fail(&err, RWKV_ERROR_ARGUMENT, "wanted something to measure, found only zeros");
-        return rw_complain_usage("bench", &err);
-    }
     rw_interrupt_catch();
-    status = bench(&b, &err) ? rw_complain(&err) : RW_EXIT_OK;
-    bench_fini(&b);
-    return status;
+    return bench(&b, &err) ? rw_complain(&err) : RW_EXIT_OK;
 }

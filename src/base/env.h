@@ -13,6 +13,7 @@ const char *rw_env_temp_dir(void); /* where short-lived files go: $TMPDIR, or "/
 double rw_env_seconds(void);       /* a monotonic clock */
 uint64_t rw_env_memory_available(void); /* bytes that can be had without swapping; the least of the
                                            system's and the control group's word; 0: unknown */
-uint64_t rw_env_memory_peak(void);      /* peak resident bytes of this process */
+uint64_t rw_env_memory_peak(void);      /* peak resident bytes of this process … */
+void rw_env_memory_peak_reset(void);    /* … since then, where the system can */
 
 #endif

@@ -7,10 +7,12 @@
 #include "engine/engine.h"
 
 #define READ_BYTES ((size_t)256 << 20)
+#define READS 4 /* measurements that go once through it */
 
 struct rwkv_meter {
     struct rwkv_model *model;
     uint8_t *memory; /* [READ_BYTES] */
+    size_t reads;    /* so far */
 };
 
 rwkv_status rw_meter_new(struct rwkv_model *model, struct rwkv_meter **out, rwkv_error *err)
@@ -24,7 +26,7 @@ rwkv_status rw_meter_new(struct rwkv_model *model, struct rwkv_meter **out, rwkv
     }
     memset(memory, 1, READ_BYTES); /* so that every page exists and is its own */
     rw_model_retain(model);
-    *meter = (struct rwkv_meter){model, memory};
+    *meter = (struct rwkv_meter){.model = model, .memory = memory};
     *out = meter;
     return RWKV_OK;
 }
@@ -41,8 +43,11 @@ void rw_meter_free(struct rwkv_meter *meter)
 double rw_meter_measure(struct rwkv_meter *meter, rwkv_limit limit)
 {
     struct rw_backend *be = meter->model->rwkv7.backend;
+    size_t n = READ_BYTES / READS;
     pthread_mutex_lock(&meter->model->lock);
-    double rate = be->ops->measure(be, limit, meter->memory, READ_BYTES);
+    const uint8_t *memory = meter->memory + meter->reads % READS * n;
+    double rate = be->ops->measure(be, limit, memory, n);
+    meter->reads += limit == RWKV_LIMIT_READ;
     pthread_mutex_unlock(&meter->model->lock);
     return rate;
 }

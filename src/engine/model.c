@@ -51,6 +51,8 @@ static void count_work(const struct rw_params *p, rwkv_model_info *info)
         } else if (matrix) {
             bytes += weight_bytes(param);
             products += n;
+            if (param->spec == &rw_rwkv7_specs[RW_SPEC_head])
+                info->head_bytes = weight_bytes(param);
         } else {
             bytes += n * sizeof(float);
         }

@@ -1,47 +1,94 @@
 A model with random weights, made, measured and removed again.
 
   $ export TMPDIR=$PWD/tmp; mkdir tmp
-  > rwkv bench --make 2,64,256 --prompt 5,3 --decode 4 --batch 2 --threads 1 --cpu ref > out; ls tmp
-  > sed 's/[0-9][0-9.]*/N/g; s/  */ /g; s/ [kMG] / /g; s/ ms/ s/; s/ [KM]*i*B/ B/g' out
+  > rwkv bench --make 2,64,256 --prompt 5,3 --decode 4 --batch 2 --threads 1 --cpu ref --energy no > out; ls tmp
+  > sed 's/[0-9][0-9.]*/N/g; s/  */ /g; s/ [kMG] / /g; s/ ms/ s/; s/ [KM]*i*B/ B/g; s/ [*]N/ N/' out
   random weights: RWKV-N, N layers of N channels, N parameters, mostly FN
   N thread, ref, N tokens a chunk
   
-  work tokens/s bytes/token flops/token of read of fN
-  prefill N N N B N N % N %
-  prefill N N N B N N % N %
-  decode N N N B N N % N %
-  batch N N N B N N % N %
+  work tokens/s +- bytes/token ops/token of read of fN
+  prefill N N N % N B N N % N %
+  prefill N N N % N B N N % N %
+  decode N N N % N B N N % N %
+  batch N N N % N B N N % N %
   
-  limits read N GB/s, fN N GFLOP/s (measured before and after, mean)
+  limits read N GB/s, fN N GOP/s, between the passes; * applies
   open N s
   first token N s, opening and a prompt of N tokens included
   memory N B resident at most; file N B, own N B, state N B
-  $ rwkv bench --make 2,64,256,f32 --prompt 3 --decode 0 --csv -q --cpu ref | sed '2s/[0-9][0-9.e+-]*/N/g'
-  work,size,tokens_per_second,bytes_per_token,flops_per_token,read_share,flops_share,threads,cpu,type,parameters,read_bytes_per_second,f32_flops_per_second,load_seconds,first_token_seconds,peak_resident_bytes
-  prefill,N,N,N,N,N,N,N,ref,FN,N,N,N,N,N,N
-  $ rwkv bench --make 2,64,256 --prompt 0 --decode 2 --json | sed 's/: [0-9][0-9.e+-]*/: N/g' |
-  > grep -v -e '": N,$' -e '"memory"' -e '"cpu"' -e '"fingerprint"' -e '"vocabulary"'
-  {
-    "model": {
-      "path": "random weights",
-      "format": "gguf",
-      "ranks": {"w": N, "a": N, "v": N, "g": N},
-      "type": "F16",
-    },
-    "limits": {"read_bytes_per_second": N, "f32_flops_per_second": N},
-    "rows": [
-      {"work": "decode", "size": N, "tokens_per_second": N, "bytes_per_token": N, "flops_per_token": N, "read_share": N, "flops_share": N}
-    ]
-  }
+  energy not readable: no: No such file or directory
+
+Prompts come in order of length; they are up against arithmetic, decoding against reading.
+
+  $ sed -n 's/^\([pd][a-z]* [0-9]\) .* \([*]*\)[0-9.]* %  *\([*]*\)[0-9.]* %$/\1 read\2 f32\3/p' out
+  prefill 3 read f32*
+  prefill 5 read f32*
+  decode 4 read* f32
+
+For programs: JSON and CSV, of several types and numbers of threads, with a long text.
+
+  $ rwkv bench --make 1,256,256 --sweep types=q8_0,q4_k --sweep threads=1,2 --prompt 8 --decode 0 --batch 4 --json |
+  > python3 "$CASE/bench_check.py" json
+  Q8_0 threads 1 prefill 8 batch 4
+  Q8_0 threads 2 prefill 8 batch 4
+  Q4_K threads 1 prefill 8 batch 4
+  Q4_K threads 2 prefill 8 batch 4
+  $ rwkv bench --make 1,64,256,f32 --prompt 3 --decode 2 --batch 0 --length 200 --csv -q --cpu ref |
+  > python3 "$CASE/bench_check.py" csv
+  random weights F32 prefill 3
+  random weights F32 decode 2
+  random weights F32 prefill-after 66
+  random weights F32 decode-after 66
+  random weights F32 prefill-after 133
+  random weights F32 decode-after 133
+  random weights F32 prefill-after 200
+  random weights F32 decode-after 200
+  $ rwkv bench --prompt 0 --decode 0 --batch 0 --length 64 --json --threads 1 | python3 "$CASE/bench_check.py" json | cut -d' ' -f2-
+  threads 1 64
+
+Charts, and the rates of a sweep side by side.
+
+  $ rwkv bench --make 1,64,256 --sweep cpu=ref,auto --prompt 0 --decode 0 --batch 1,2 --length 128 --plot a.svg |
+  > tail -n 3 | sed 's/[0-9][0-9.]* *[0-9][0-9.]*$/N N/; s/  */ /g'
+  tokens/s batch 1 batch 2
+  ref N N
+  auto N N
+  $ python3 "$CASE/bench_check.py" svg a.svg
+  line of 2
+  line of 2
+  line of 2
+  line of 2
+  line of 2
+  line of 2
+  random weights; ref; auto; Generating after a long text; Reading on after a long text; Sessions generating together
+  $ rwkv bench --prompt 1 --decode 0 --batch 0 --length 64 --plot 'no/<where>.svg'
+  ! rwkv: no/<where>.svg: cannot create: No such file or directory
+  [1]
+  $ cp "$SOURCE/data/builtin.gguf" '<&>.gguf'
+  > rwkv bench '<&>.gguf' --prompt 0 --decode 0 --batch 0 --length 64 --plot b.svg > out && python3 "$CASE/bench_check.py" svg b.svg
+  line of 1
+  line of 1
+  <&>.gguf; Generating after a long text; Reading on after a long text
+
+Energy, of the packages together.
+
+  $ for zone in 0 1 2; do mkdir -p power/intel-rapl:$zone; echo 1000000 > power/intel-rapl:$zone/energy_uj; done
+  > echo package-0 > power/intel-rapl:0/name; echo package-1 > power/intel-rapl:1/name; echo psys > power/intel-rapl:2/name
+  > rwkv bench --prompt 1 --decode 0 --batch 0 --energy power --cpu ref | sed -n 's/  */ /g; /J\/token/p; s/^\(prefill 1\) .* /\1 /p'
+  work tokens/s +- bytes/token ops/token of read of f32 J/token
+  prefill 1 0.0000
+  $ rm power/intel-rapl:1/energy_uj; mkdir power/intel-rapl:1/energy_uj
+  > rwkv bench --prompt 1 --decode 0 --batch 0 --energy power | grep energy
+  energy        not readable: power/intel-rapl:1/energy_uj: Is a directory
 
 It can be kept, and measured like any other.
 
-  $ rwkv bench --make 1,128,300,q8_0 --prompt 0 --decode 0 --keep m.gguf && rwkv info m.gguf | grep tensors
+  $ rwkv bench --make 1,128,300,q8_0 --prompt 0 --decode 0 --batch 0 --keep m.gguf && rwkv info m.gguf | grep tensors
   types         26 tensors F32, 140 KiB
                 8 tensors Q8_0, 284 KiB
-  $ rwkv bench m.gguf --prompt 2 --decode 0 | head -n 1
+  $ rwkv bench m.gguf --prompt 2 --decode 0 --batch 0 | head -n 1
   m.gguf: RWKV-7, 1 layer of 128 channels, 301 k parameters, mostly Q8_0
-  $ rwkv bench --prompt 2 --decode 0 | head -n 1 | cut -d: -f1
+  $ rwkv bench --prompt 2 --decode 0 --batch 0 | head -n 1 | cut -d: -f1
   built-in model
 
 Errors.
@@ -69,6 +116,21 @@ Errors.
   $ rwkv bench --make 2,64,256 --keep m.gguf
   ! rwkv: m.gguf: exists already
   [1]
-  $ rwkv bench --prompt 0 --decode 0
+  $ rwkv bench --prompt 0 --decode 0 --batch 0
   ! rwkv: bench: wanted something to measure, found only zeros (see 'rwkv bench --help')
+  [2]
+  $ rwkv bench --sweep types=q8_0
+  ! rwkv: bench: --sweep types= wants --make with it (see 'rwkv bench --help')
+  [2]
+  $ rwkv bench --make 1,64 --sweep types=q8_0,q9
+  ! rwkv: bench: option '--sweep': wanted types=, threads= or cpu= and up to 16 values separated by commas, such as types=q8_0,q4_k, found 'types=q9' (see 'rwkv bench --help')
+  [2]
+  $ rwkv bench --make 1,64 --sweep types=q8_0,q4_0 --keep k.gguf
+  ! rwkv: bench: --keep keeps one model, found 2 types (see 'rwkv bench --help')
+  [2]
+  $ rwkv bench --sweep threads
+  ! rwkv: bench: option '--sweep': wanted types=, threads= or cpu= and up to 16 values separated by commas, such as types=q8_0,q4_k, found 'threads=' (see 'rwkv bench --help')
+  [2]
+  $ rwkv bench --make 1,64 m.gguf
+  ! rwkv: bench: wanted models or --make, found both (see 'rwkv bench --help')
   [2]
