@@ -23,6 +23,7 @@
 #ifndef RW_KERNELS_KERNELS_H
 #define RW_KERNELS_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,14 +39,25 @@
 #define RW_MATVEC_T_FN(name) \
     void name(float *y, const float *x, const void *w, size_t rows, size_t cols, size_t stride)
 
-/* One piece of K of y[t, r] = Σ_k w[r, k] x[t, k], all f32. y [tokens, ldy], x [tokens, ldx], w
- * [rows, ldw], leading dimensions in floats; x and w point at the first of the piece's `cols`
- * columns, a multiple of 16 in all pieces but the last. Between pieces the lanes' sums wait in
- * `sums` [tokens, rows, 16], in an order known to the kernel alone: not read in the `first` piece,
- * not written in the `last`, which writes y. Pieces of some 1024 columns are the fastest. */
-#define RW_MATMUL_FN(name)                                                                       \
-    void name(float *y, float *sums, const float *x, const float *w, size_t tokens, size_t rows, \
-              size_t cols, size_t ldy, size_t ldx, size_t ldw, int first, int last)
+/* One piece of K of y[t, r] = Σ_k w[r, k] x[t, k]: y [tokens, ldy], x [tokens, ldx], w [rows, ldw],
+ * leading dimensions in elements; x and w point at the first of the piece's `cols` columns, a
+ * multiple of 32 in all pieces but the last. Between pieces the lanes' sums wait in `sums` [tokens,
+ * rows, 16], in an order known to the kernel alone: not read in the first piece, not written in the
+ * last, which writes y. */
+struct rw_matmul_piece {
+    size_t tokens, rows, cols;
+    size_t ldy, ldx, ldw;
+    bool first, last;
+    /* Where the caller will read on, `rows` rows, so that they can be fetched meanwhile; or NULL.
+     */
+    const void *next;
+    size_t next_stride; /* bytes */
+};
+
+/* All f32. Pieces of some 1024 columns and 64 rows are the fastest. */
+#define RW_MATMUL_FN(name)                                           \
+    void name(float *y, float *sums, const float *x, const float *w, \
+              const struct rw_matmul_piece *piece)
 
 /* --- products in bf16 --------------------------------------------------------------------------
  *
@@ -59,13 +71,12 @@
  */
 #define RW_ROUND_FN(name) void name(uint16_t *to, const float *x, size_t n)
 
-/* As RW_MATVEC_FN and RW_MATMUL_FN; w [rows] of bf16, `stride` bytes apart. Pieces are multiples of
- * 32 columns, some 2048 the fastest. */
+/* As RW_MATVEC_FN and RW_MATMUL_FN. Pieces of some 2048 columns are the fastest. */
 #define RW_MATVEC_BF16_FN(name) \
     void name(float *y, const uint16_t *x, const void *w, size_t rows, size_t cols, size_t stride)
-#define RW_MATMUL_BF16_FN(name)                                                                    \
-    void name(float *y, float *sums, const uint16_t *x, const void *w, size_t tokens, size_t rows, \
-              size_t cols, size_t ldy, size_t ldx, size_t stride, int first, int last)
+#define RW_MATMUL_BF16_FN(name)                                        \
+    void name(float *y, float *sums, const uint16_t *x, const void *w, \
+              const struct rw_matmul_piece *piece)
 
 /* --- products in integers ---------------------------------------------------------------------
  *

@@ -119,13 +119,14 @@ static const uint16_t *bf16(struct buffer b)
 static void multiply(const struct rw_kernels *kernels, const struct shape *s, float *y, float *sums,
                      const uint16_t *x, const uint16_t *w)
 {
-    size_t k = 0, n;
-    do {
-        n = s->cols - k < s->piece ? s->cols - k : s->piece;
-        kernels->matmul_bf16(y, sums, x + k, w + k, s->tokens, s->rows, n, s->ldy, s->ldx,
-                             s->ldw * 2, k == 0, k + n == s->cols);
-        k += n;
-    } while (k < s->cols);
+    struct rw_matmul_piece p = {s->tokens, s->rows, 0, s->ldy, s->ldx, s->ldw, true, false};
+    for (size_t k = 0; !p.last; k += p.cols, p.first = false) {
+        p.cols = s->cols - k < s->piece ? s->cols - k : s->piece;
+        p.last = k + p.cols == s->cols;
+        p.next = k % 64 ? NULL : w + k + p.cols; /* fetched, past the end too, but never read */
+        p.next_stride = s->ldw * sizeof *w;
+        kernels->matmul_bf16(y, sums, x + k, w + k, &p);
+    }
 }
 
 static void check(struct context *ctx, const struct shape *s, const uint16_t *w, const uint16_t *x,

@@ -77,8 +77,8 @@ static void check_product(struct context *ctx, const struct product *p)
 static void check_same_as_matmul(struct context *ctx, const struct product *p)
 {
     float *y = malloc((p->rows + 1) * sizeof *y), *sums = malloc((p->rows + 1) * 16 * sizeof *sums);
-    ctx->kernels->matmul(y, sums, floats(p->x), p->values, 1, p->rows, p->cols, p->rows, p->cols,
-                         p->cols, 1, 1);
+    struct rw_matmul_piece all = {1, p->rows, p->cols, p->rows, p->cols, p->cols, true, true};
+    ctx->kernels->matmul(y, sums, floats(p->x), p->values, &all);
     for (size_t r = 0; r < p->rows; r++)
         expect(ctx, same_bits(y[r], floats(p->y)[r]), "row %zu of %zu x %zu differs from matmul", r,
                p->rows, p->cols);

@@ -53,18 +53,24 @@ struct panel {
     size_t row, rows, col, cols;
 };
 
+/* First byte of a row from a column on, which begins a block. */
+static const uint8_t *panel_at(const struct rw_weight *w, size_t row, size_t col)
+{
+    const struct rw_dtype_info *type = rw_dtype(w->dtype);
+    const uint8_t *from = rw_cpu_row(w, row);
+    return w->input_major ? from + col * w->stride : from + col / type->block * type->bytes;
+}
+
 /* A panel as f32: in place where it already is, else unpacked into `to`. */
 static const float *panel_of(const struct rw_kernels *k, const struct rw_weight *w,
                              const struct panel *p, float *to, size_t *ld)
 {
-    const struct rw_dtype_info *type = rw_dtype(w->dtype);
-    const uint8_t *from = rw_cpu_row(w, p->row);
+    const uint8_t *from = panel_at(w, p->row, p->col);
     *ld = p->cols;
     if (w->input_major) {
-        k->unpack_t[w->dtype](to, from + p->col * w->stride, p->rows, p->cols, p->cols, w->stride);
+        k->unpack_t[w->dtype](to, from, p->rows, p->cols, p->cols, w->stride);
         return to;
     }
-    from += p->col / type->block * type->bytes;
     if (w->dtype == RWKV_DTYPE_F32 && ((uintptr_t)from | w->stride) % sizeof(float) == 0) {
         *ld = w->stride / sizeof(float);
         return (const float *)(const void *)from;
@@ -81,6 +87,17 @@ static size_t panel_cols(size_t cols)
     return parts < 2 ? cols : (cols / parts + 255) & ~(size_t)255;
 }
 
+/* First byte of the panel that will be wanted after p, unless rows do not lie as they are read. */
+static const void *next_panel(const struct rw_weight *w, const struct panel *p)
+{
+    size_t row = p->row, col = p->col + p->cols;
+    if (col == w->cols) {
+        row += p->rows;
+        col = 0;
+    }
+    return w->input_major || row >= w->rows ? NULL : panel_at(w, row, col);
+}
+
 /* Outputs of the panel's rows for tokens [first, first + tokens). */
 static void outputs(struct job *job, const struct rw_matmul *op, float *tile, struct panel p,
                     size_t first, size_t tokens)
@@ -90,12 +107,20 @@ static void outputs(struct job *job, const struct rw_matmul *op, float *tile, st
     float *unpacked = tile + job->cpu->tile_floats;
     float *sums = unpacked + RW_CPU_PANEL_ROWS * RW_CPU_PANEL_COLS;
     float *to = op->y + first * w->rows + p.row, *y = op->epilogue == RW_ADD ? tile : to;
-    size_t ld, ldy = op->epilogue == RW_ADD ? p.rows : w->rows, step = panel_cols(w->cols);
+    struct rw_matmul_piece piece = {.tokens = tokens,
+                                    .rows = p.rows,
+                                    .ldy = op->epilogue == RW_ADD ? p.rows : w->rows,
+                                    .ldx = w->cols,
+                                    .next_stride = w->stride};
+    size_t step = panel_cols(w->cols);
     for (p.col = 0; p.col < w->cols; p.col += step) {
         p.cols = RW_MIN(w->cols - p.col, step);
-        const float *rows = panel_of(k, w, &p, unpacked, &ld);
-        k->matmul(y, sums, op->x + first * w->cols + p.col, rows, tokens, p.rows, p.cols, ldy,
-                  w->cols, ld, p.col == 0, p.col + p.cols == w->cols);
+        const float *rows = panel_of(k, w, &p, unpacked, &piece.ldw);
+        piece.cols = p.cols;
+        piece.first = p.col == 0;
+        piece.last = p.col + p.cols == w->cols;
+        piece.next = next_panel(w, &p);
+        k->matmul(y, sums, op->x + first * w->cols + p.col, rows, &piece);
     }
     for (size_t t = 0; t < tokens; t++) {
         if (op->epilogue == RW_ADD)

@@ -6,17 +6,16 @@
 
 static RW_MATMUL_FN(matmul_ref)
 {
-    for (size_t t = 0; t < tokens; t++) {
-        for (size_t r = 0; r < rows; r++) {
+    for (size_t t = 0; t < piece->tokens; t++) {
+        for (size_t r = 0; r < piece->rows; r++, sums += LANES) {
             float acc[LANES] = {0};
-            float *saved = sums + (t * rows + r) * LANES;
-            if (!first)
-                memcpy(acc, saved, sizeof acc);
-            lanes_dot(acc, w + r * ldw, x + t * ldx, cols);
-            if (last)
-                y[t * ldy + r] = lanes_sum(acc);
+            if (!piece->first)
+                memcpy(acc, sums, sizeof acc);
+            lanes_dot(acc, w + r * piece->ldw, x + t * piece->ldx, piece->cols);
+            if (piece->last)
+                y[t * piece->ldy + r] = lanes_sum(acc);
             else
-                memcpy(saved, acc, sizeof acc);
+                memcpy(sums, acc, sizeof acc);
         }
     }
 }

@@ -23,8 +23,7 @@ VEC vf operand_dot(operands w, operands x, vf sum)
 
 static RW_MATMUL_FN(VEC_NAME(matmul))
 {
-    const struct matmul m = {ldy, ldx * sizeof *x, ldw * sizeof *w, cols, first, last};
-    multiply(&m, y, sums, x, w, tokens, rows);
+    multiply(piece, y, sums, x, w);
 }
 
 static void put_matmul(struct rw_kernels *kernels)

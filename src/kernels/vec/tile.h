@@ -18,7 +18,9 @@
 struct matmul {
     size_t ldy, ldx, ldw;
     size_t cols;
-    int first, last;
+    bool first, last;
+    const uint8_t *next; /* the next row that is wanted after this piece, of `next_rows` more */
+    size_t next_stride, next_rows;
 };
 
 /* Add one vector of columns to the sums of a tile: all of it, or the first n elements if `part`. */
@@ -71,16 +73,29 @@ VEC void tile(const struct matmul *m, float *y, const uint8_t *x, const uint8_t 
     }
 }
 
-/* One tile's tokens against all rows. Meanwhile the inputs of the next tile, of which `next` exist,
- * are fetched: each row of tiles brings half of one. */
-VEC void tile_rows(const struct matmul *m, float *y, const uint8_t *x, const uint8_t *w,
-                   float *sums, size_t rows, size_t next, const size_t tokens)
+/* The next row of the weight, or `otherwise`. */
+VEC const uint8_t *next_row(struct matmul *m, const uint8_t *otherwise)
+{
+    if (m->next_rows == 0)
+        return otherwise;
+    const uint8_t *row = m->next;
+    m->next_rows--;
+    m->next = (const uint8_t *)((uintptr_t)row + m->next_stride);
+    return row;
+}
+
+/* One tile's tokens against all rows. Meanwhile the inputs of the next tile, `ahead_tokens` of
+ * them, are fetched, half of one by each row of tiles, and then rows of the weight. */
+VEC void tile_rows(struct matmul *m, float *y, const uint8_t *x, const uint8_t *w, float *sums,
+                   size_t rows, size_t ahead_tokens, const size_t tokens)
 {
     size_t r = 0, half = 0;
     for (; r + TILE_ROWS <= rows; r += TILE_ROWS, half++) {
-        const uint8_t *ahead = x;
-        if (half / 2 < next)
-            ahead += (tokens + half / 2) * m->ldx + half % 2 * (m->cols * OPERAND_SIZE / 2);
+        const uint8_t *ahead;
+        if (half / 2 < ahead_tokens)
+            ahead = x + (tokens + half / 2) * m->ldx + half % 2 * (m->cols * OPERAND_SIZE / 2);
+        else
+            ahead = next_row(m, x);
         tile(m, y + r, x, w + r * m->ldw, ahead, sums + r * tokens * LANES, tokens, TILE_ROWS);
     }
     for (; r < rows; r++)
@@ -88,8 +103,8 @@ VEC void tile_rows(const struct matmul *m, float *y, const uint8_t *x, const uin
 }
 
 /* The last tokens, fewer than a tile. */
-static void tile_rest(const struct matmul *m, float *y, const uint8_t *x, const uint8_t *w,
-                      float *sums, size_t rows, size_t tokens)
+static void tile_rest(struct matmul *m, float *y, const uint8_t *x, const uint8_t *w, float *sums,
+                      size_t rows, size_t tokens)
 {
     switch (tokens) {
 #if TILE_TOKENS > 3
@@ -114,16 +129,23 @@ static void tile_rest(const struct matmul *m, float *y, const uint8_t *x, const 
     }
 }
 
-static void multiply(const struct matmul *m, float *y, float *sums, const void *inputs,
-                     const void *weight, size_t tokens, size_t rows)
+/* Few tokens stay in the second cache from one call to the next, and need not be fetched. */
+#define RESIDENT_TOKENS 32
+
+static void multiply(const struct rw_matmul_piece *p, float *y, float *sums, const void *inputs,
+                     const void *weight)
 {
     const uint8_t *x = inputs, *w = weight;
+    struct matmul m = {
+        p->ldy,  p->ldx * OPERAND_SIZE, p->ldw * OPERAND_SIZE, p->cols, p->first, p->last,
+        p->next, p->next_stride,        p->next ? p->rows : 0};
+    size_t tokens = p->tokens, resident = tokens <= RESIDENT_TOKENS;
     for (; tokens >= TILE_TOKENS; tokens -= TILE_TOKENS) {
-        size_t left = tokens - TILE_TOKENS;
-        tile_rows(m, y, x, w, sums, rows, left < TILE_TOKENS ? left : TILE_TOKENS, TILE_TOKENS);
-        x += TILE_TOKENS * m->ldx;
-        y += TILE_TOKENS * m->ldy;
-        sums += TILE_TOKENS * rows * LANES;
+        size_t left = resident ? 0 : tokens - TILE_TOKENS;
+        tile_rows(&m, y, x, w, sums, p->rows, left < TILE_TOKENS ? left : TILE_TOKENS, TILE_TOKENS);
+        x += TILE_TOKENS * m.ldx;
+        y += TILE_TOKENS * m.ldy;
+        sums += TILE_TOKENS * p->rows * LANES;
     }
-    tile_rest(m, y, x, w, sums, rows, tokens);
+    tile_rest(&m, y, x, w, sums, p->rows, tokens);
 }

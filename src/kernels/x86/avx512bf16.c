@@ -82,8 +82,7 @@ static RW_MATVEC_BF16_FN(matvec_bf16_avx512bf16)
 
 static RW_MATMUL_BF16_FN(matmul_bf16_avx512bf16)
 {
-    const struct matmul m = {ldy, ldx * sizeof *x, stride, cols, first, last};
-    multiply(&m, y, sums, x, w, tokens, rows);
+    multiply(piece, y, sums, x, w);
 }
 
 #define BF16_CHAINS 12 /* independent sums: more than latency × rate */
