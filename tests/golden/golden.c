@@ -129,15 +129,17 @@ double golden_rms(const float *a, const float *b, size_t n)
 
 const char *const *golden_isas(void)
 {
-    static const char *const all[] = {"avx512", "avx2", "neon", "ref", NULL};
-    const char *const *isas = all;
-    int ok = 0;
-    for (; *isas; isas++) {
-        rw_cpu_from_name(*isas, &ok);
+    static const char *const all[] = {"avx512", "avx2", "neon", "ref"};
+    static const char *have[sizeof all / sizeof *all + 1];
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        int ok;
+        rw_cpu_from_name(all[i], &ok);
         if (ok)
-            break;
+            have[n++] = all[i];
     }
-    return isas;
+    have[n] = NULL;
+    return have;
 }
 
 static void run_folder(struct golden *g, const char *folder)
