@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `rwkv perplexity`: how well a model predicts a text, alone or beside the model it was made from.
- * The text is read twice, a piece at a time: once to count its tokens, so that the bar knows where
- * the end is, and once to evaluate them. docs/cli/perplexity.md says what the numbers mean.
+ * The text is evaluated as it is read, a piece at a time. docs/cli/perplexity.md says what the
+ * numbers mean.
  */
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 
-#include "base/map.h"
+#include "base/alloc.h"
 #include "base/status.h"
 #include "commands.h"
 #include "interrupt.h"
@@ -20,7 +18,7 @@
 #include "rwkv_evaluate.h"
 #include "rwkv_file.h"
 #include "say.h"
-#include "text_in.h"
+#include "text_source.h"
 
 #define PIECE 256 /* tokens between two looks at Ctrl-C */
 
@@ -33,113 +31,75 @@ struct perplexity {
     rwkv_model *model, *base;
     const rwkv_vocab *vocab;
     rwkv_evaluator *evaluator;
-    struct rw_map map;   /* of a regular file */
-    struct rw_str bytes; /* of anything else */
-    const char *text;
-    size_t size;
-    uint64_t total; /* tokens to evaluate */
+    struct rw_source text;
+    int32_t *tokens; /* [capacity]: a window or a piece */
+    size_t capacity;
     rwkv_evaluation result;
 };
-
-/* --- the text --------------------------------------------------------------------------------- */
-
-static const char *text_name(const struct perplexity *p)
-{
-    return strcmp(p->file, "-") == 0 ? "standard input" : p->file;
-}
-
-/* A file is mapped, so that it may be larger than memory; a pipe has to be held. */
-static rwkv_status open_text(struct perplexity *p, rwkv_error *err)
-{
-    struct stat st;
-    if (strcmp(p->file, "-") != 0 && stat(p->file, &st) == 0 && S_ISREG(st.st_mode)) {
-        RW_TRY(rw_map_open(&p->map, p->file, err));
-        p->text = (const char *)p->map.data;
-        p->size = p->map.size;
-        return RWKV_OK;
-    }
-    RW_TRY(rw_read_text(p->file, &p->bytes, err));
-    p->text = p->bytes.data;
-    p->size = p->bytes.size;
-    return RWKV_OK;
-}
-
-static rwkv_status fail_interrupted(rwkv_error *err)
-{
-    return rw_fail(err, RWKV_ERROR_CANCELLED, "interrupted");
-}
-
-/* The next tokens of the text from byte *at on; none at its end. */
-static rwkv_status next_piece(const struct perplexity *p, size_t *at, uint64_t left,
-                              int32_t tokens[PIECE], size_t *n, rwkv_error *err)
-{
-    size_t capacity = (size_t)RW_MIN(left, PIECE);
-    rwkv_status status =
-        rwkv_vocab_encode_some(p->vocab, p->text, p->size, at, tokens, capacity, n, err);
-    return status ? rw_fail_within(err, status, "%s", text_name(p)) : RWKV_OK;
-}
-
-/* How many tokens will be evaluated: with windows, as many as fill them. */
-static rwkv_status count_tokens(struct perplexity *p, rwkv_error *err)
-{
-    int32_t tokens[PIECE];
-    uint64_t count = 0, limit = p->limit ? p->limit : UINT64_MAX;
-    size_t wanted = p->window ? p->window : 2, at = 0, n;
-    do {
-        RW_TRY(next_piece(p, &at, limit - count, tokens, &n, err));
-        count += n;
-        if (rw_interrupted)
-            return fail_interrupted(err);
-    } while (n > 0);
-    if (count < wanted)
-        return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: wanted at least %zu tokens%s, found %llu",
-                       text_name(p), wanted, p->window ? ", a window" : "",
-                       (unsigned long long)count);
-    p->total = p->window ? count - count % p->window : count;
-    return RWKV_OK;
-}
 
 /* --- evaluation ------------------------------------------------------------------------------- */
 
 static rwkv_status prepare(struct perplexity *p, rwkv_error *err)
 {
-    RW_TRY(open_text(p, err));
+    RW_TRY(rw_source_open(&p->text, p->file, 0, err));
     RW_TRY(rw_open_model(&p->model_args, false, NULL, &p->model, err));
     RW_TRY(rw_need_vocab(p->model, &p->vocab, err));
-    RW_TRY(count_tokens(p, err));
     if (p->compare) {
         struct rw_model_args base = {p->compare, p->model_args.options};
         RW_TRY(rw_open_model(&base, false, NULL, &p->base, err));
     }
+    p->capacity = p->window ? p->window : PIECE;
+    p->tokens = rw_alloc(p->capacity, sizeof *p->tokens);
+    if (!p->tokens)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "--window: no memory for %zu tokens", p->capacity);
     rwkv_evaluate_options options = {.window = p->window, .base = p->base};
     return rwkv_evaluator_new(p->model, &options, &p->evaluator, err);
 }
 
-/* Interrupted, it ends with what there is. */
-static rwkv_status evaluate(struct perplexity *p, rwkv_error *err)
+static void show_progress(struct perplexity *p, struct rw_progress *progress)
 {
-    int32_t tokens[PIECE];
-    struct rw_progress progress;
-    rwkv_status status = RWKV_OK;
-    size_t at = 0, n;
-    rw_progress_begin(&progress, "evaluating", RW_PROGRESS_TOKENS, p->quiet);
-    for (uint64_t done = 0; done < p->total && !rw_interrupted; done += n) {
-        RW_GO(next_piece(p, &at, p->total - done, tokens, &n, err));
-        RW_GO(rwkv_evaluator_feed(p->evaluator, tokens, n, err));
-        rw_progress_step(&progress, done + n, p->total);
-    }
-done:
-    rw_progress_end(&progress);
     rwkv_evaluator_result(p->evaluator, &p->result);
-    return status;
+    snprintf(progress->note, sizeof progress->note, "%s tokens/s",
+             rw_show_rate((double)p->result.tokens, p->result.seconds).text);
+    uint64_t done = p->text.at, total = p->text.total;
+    if (p->limit && (double)p->limit < (double)total / (double)done * (double)p->result.tokens)
+        total = (uint64_t)((double)done / (double)p->result.tokens * (double)p->limit);
+    rw_progress_step(progress, done, total);
+}
+
+static rwkv_status feed(struct perplexity *p, size_t n, struct rw_progress *progress,
+                        rwkv_error *err)
+{
+    for (size_t at = 0; at < n && !rw_interrupted; at += PIECE) {
+        RW_TRY(rwkv_evaluator_feed(p->evaluator, p->tokens + at, RW_MIN(n - at, PIECE), err));
+        show_progress(p, progress);
+    }
+    return RWKV_OK;
+}
+
+/* Until the text or the limit ends, or the user interrupts, which is no error once there is
+ * something to show. Of windows, only those that are filled. */
+static rwkv_status evaluate(struct perplexity *p, struct rw_progress *progress, rwkv_error *err)
+{
+    uint64_t limit = p->limit ? p->limit : UINT64_MAX, count = 0;
+    size_t least = p->window ? p->window : 2, wanted, n;
+    do {
+        wanted = (size_t)RW_MIN(limit - count, p->capacity);
+        RW_TRY(rw_source_next(&p->text, p->vocab, p->tokens, wanted, &n, err));
+        count += n;
+        if (!p->window || n == p->window)
+            RW_TRY(feed(p, n, progress, err));
+    } while (n == wanted && n > 0 && !rw_interrupted);
+    if (rw_interrupted && p->result.scored == 0)
+        return rw_fail(err, RWKV_ERROR_CANCELLED, "interrupted");
+    if (count < least)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: wanted at least %zu tokens%s, found %llu",
+                       p->text.name, least, p->window ? ", a window" : "",
+                       (unsigned long long)count);
+    return RWKV_OK;
 }
 
 /* --- output ----------------------------------------------------------------------------------- */
-
-static bool complete(const struct perplexity *p)
-{
-    return p->result.tokens == p->total;
-}
 
 static void print_estimate(const char *name, rwkv_estimate x, int digits, const char *unit)
 {
@@ -177,13 +137,13 @@ static void print_text(const struct perplexity *p)
     rwkv_model_get_info(p->model, &info);
     rw_describe_model(&info, model, sizeof model);
     rw_outf("%s: %s\n", rw_model_name(p->model_args.path), model);
-    rw_outs(text_name(p));
+    rw_outf("%s: %llu tokens", p->text.name, (unsigned long long)r->tokens);
     if (p->window)
-        rw_outf(": %llu tokens in windows of %zu", (unsigned long long)p->total, p->window);
+        rw_outf(" in windows of %zu", p->window);
     else
-        rw_outf(": %llu tokens, the state carried through", (unsigned long long)p->total);
-    if (!complete(p))
-        rw_outf("; interrupted after %llu", (unsigned long long)r->tokens);
+        rw_outs(", the state carried through");
+    if (rw_interrupted)
+        rw_outs("; interrupted");
     rw_outf("\n\n%-20s %llu scored, %llu bytes of text\n", "tokens", (unsigned long long)r->scored,
             (unsigned long long)r->scored_bytes);
     print_estimate("loss", r->loss, 5, " nats a token");
@@ -224,10 +184,10 @@ static rwkv_status print_json(const struct perplexity *p, rwkv_error *err)
     const rwkv_evaluation *r = &p->result;
     rw_json_open(&j, NULL, RW_JSON_OBJECT, RW_JSON_LINES);
     rw_json_text(&j, "model", rw_model_name(p->model_args.path));
-    rw_json_text(&j, "text", text_name(p));
+    rw_json_text(&j, "text", p->text.name);
     rw_json_u64(&j, "window", p->window);
-    rw_json_u64(&j, "tokens", p->total);
-    rw_json_u64(&j, "tokens_evaluated", r->tokens);
+    rw_json_bool(&j, "interrupted", rw_interrupted != 0);
+    rw_json_u64(&j, "tokens", r->tokens);
     rw_json_u64(&j, "tokens_scored", r->scored);
     rw_json_u64(&j, "bytes_scored", r->scored_bytes);
     json_estimate(&j, "loss", r->loss);
@@ -243,10 +203,12 @@ static rwkv_status print_json(const struct perplexity *p, rwkv_error *err)
 
 static rwkv_status perplexity(struct perplexity *p, rwkv_error *err)
 {
+    struct rw_progress progress;
     RW_TRY(prepare(p, err));
-    RW_TRY(evaluate(p, err));
-    if (p->result.scored == 0)
-        return fail_interrupted(err);
+    rw_progress_begin(&progress, "evaluating", RW_PROGRESS_BYTES, p->quiet);
+    rwkv_status status = evaluate(p, &progress, err);
+    rw_progress_end(&progress);
+    RW_TRY(status);
     if (p->json)
         return print_json(p, err);
     print_text(p);
@@ -258,8 +220,8 @@ static void perplexity_fini(struct perplexity *p)
     rwkv_evaluator_free(p->evaluator);
     rwkv_model_close(p->model);
     rwkv_model_close(p->base);
-    rw_map_close(&p->map);
-    rw_str_fini(&p->bytes);
+    rw_source_close(&p->text);
+    rw_free(p->tokens);
 }
 
 /* MODEL FILE, or FILE alone after -m or for the built-in model; but who gives a model alone has

@@ -70,6 +70,12 @@ void rw_json_u64(struct rw_json *j, const char *key, uint64_t value)
     rw_str_printf(&j->text, "%llu", (unsigned long long)value);
 }
 
+void rw_json_bool(struct rw_json *j, const char *key, bool value)
+{
+    begin(j, key);
+    rw_str_adds(&j->text, value ? "true" : "false");
+}
+
 void rw_json_real(struct rw_json *j, const char *key, double value)
 {
     begin(j, key);

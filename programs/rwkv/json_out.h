@@ -40,6 +40,7 @@ void rw_json_close(struct rw_json *j);
 void rw_json_text(struct rw_json *j, const char *key, const char *text);
 void rw_json_bytes(struct rw_json *j, const char *key, const char *bytes, size_t n);
 void rw_json_u64(struct rw_json *j, const char *key, uint64_t value);
+void rw_json_bool(struct rw_json *j, const char *key, bool value);
 void rw_json_real(struct rw_json *j, const char *key, double value); /* not finite: null */
 
 /* Write what was built, and a newline, to standard output. */
