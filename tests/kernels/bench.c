@@ -15,12 +15,16 @@
 #include "harness.h"
 
 #define REPEATS 15
+#define QUICK_REPEATS 5
 #define READ_BYTES ((size_t)256 << 20)
-#define FMA_ROUNDS ((size_t)200000)
+#define READS 4 /* repetitions that go once through it */
+#define PROBE_ROUNDS ((size_t)200000)
 #define SLICE 5e-3 /* seconds of the kernel in one repetition, at least */
 
 static struct rw_pool *pool;
 static uint8_t *memory;
+static size_t reads; /* of a part of it, so far */
+static int repeats;
 static volatile double sink; /* keeps results alive */
 
 struct job {
@@ -28,12 +32,13 @@ struct job {
     const struct rw_kernels *kernels;
     size_t rounds;
     rw_pool_fn fn;
-    double flops; /* of one thread's probe_fma */
+    double ops; /* of one thread's probe */
     double seconds[RW_MAX_THREADS];
 };
 
-bool bench_open(size_t threads)
+bool bench_open(size_t threads, bool quick)
 {
+    repeats = quick ? QUICK_REPEATS : REPEATS;
     pool = rw_pool_new(threads ? threads : rw_pool_default_threads());
     memory = malloc(READ_BYTES);
     if (!pool || !memory) {
@@ -61,17 +66,23 @@ static void read_part(void *user, size_t index, size_t count)
 {
     struct job *job = user;
     size_t begin, end;
-    rw_pool_share(READ_BYTES, 4096, index, count, &begin, &end);
-    sink = (double)job->kernels->probe_read(memory + begin, end - begin);
+    const uint8_t *part = memory + reads % READS * (READ_BYTES / READS);
+    rw_pool_share(READ_BYTES / READS, 4096, index, count, &begin, &end);
+    sink = (double)job->kernels->probe_read(part + begin, end - begin);
 }
 
-static void fma_part(void *user, size_t index, size_t count)
+/* Where an instruction set has no such operations, it makes do with those of f32. */
+static void probe_part(void *user, size_t index, size_t count)
 {
     struct job *job = user;
-    size_t flops;
-    sink = (double)job->kernels->probe_fma(FMA_ROUNDS, &flops);
+    const struct rw_kernels *k = job->kernels;
+    RW_PROBE_OPS_FN((*probe)) = job->work->peak == PEAK_INT8   ? k->probe_int8
+                                : job->work->peak == PEAK_BF16 ? k->probe_bf16
+                                                               : k->probe_fma;
+    size_t ops;
+    sink = (probe ? probe : k->probe_fma)(PROBE_ROUNDS, &ops);
     if (index == 0)
-        job->flops = (double)flops;
+        job->ops = (double)ops;
 }
 
 static void work_part(void *user, size_t index, size_t count)
@@ -121,10 +132,13 @@ static double median(double *values, size_t n)
 /* The limit of the moment, in the work's bytes or operations a second. */
 static double limit_now(struct job *job)
 {
-    if (job->work->bytes > 0)
-        return (double)READ_BYTES / seconds_of(read_part, job);
-    double seconds = seconds_of(fma_part, job);
-    return job->flops * (double)rw_pool_threads(pool) / seconds;
+    if (job->work->bytes > 0) {
+        double seconds = seconds_of(read_part, job);
+        reads++;
+        return (double)(READ_BYTES / READS) / seconds;
+    }
+    double seconds = seconds_of(probe_part, job);
+    return job->ops * (double)rw_pool_threads(pool) / seconds;
 }
 
 /* Rounds that fill a slice. */
@@ -136,24 +150,31 @@ static size_t rounds_for(struct job *job)
     return seconds >= SLICE ? 1 : (size_t)(SLICE / (seconds + 1e-9)) + 1;
 }
 
+static void print_share(const struct work *work, double time, double share)
+{
+    static const char *const peaks[] = {"f32", "bf16", "int8"};
+    bool reading = work->bytes > 0;
+    printf(" %8.1f %s/s %5.1f %% of %-4s", (reading ? work->bytes : work->ops) / time * 1e-9,
+           reading ? "GB " : "GOP", 100 * share, reading ? "read" : peaks[work->peak]);
+}
+
 void bench(struct context *ctx, const char *shape, const struct work *work)
 {
     struct rw_kernels ref;
     struct job job = {.work = work, .kernels = ctx->kernels};
-    double times[REPEATS], shares[REPEATS], amount = work->bytes > 0 ? work->bytes : work->flops;
+    double times[REPEATS], shares[REPEATS], amount = work->bytes > 0 ? work->bytes : work->ops;
     job.rounds = rounds_for(&job);
-    for (int i = 0; i < REPEATS; i++) {
+    for (int i = 0; i < repeats; i++) {
         double limit = amount > 0 ? limit_now(&job) : 1;
         times[i] = seconds_of(work_part, &job) / (double)job.rounds;
         shares[i] = amount / times[i] / limit;
     }
-    double time = median(times, REPEATS), share = median(shares, REPEATS);
+    double time = median(times, (size_t)repeats), share = median(shares, (size_t)repeats);
     printf("%-6s %-15s %-22s %9.2f us", ctx->isa, ctx->name, shape, time * 1e6);
     if (work->what)
         printf(" %8.2f G%s/s", work->units / time * 1e-9, work->what);
     if (amount > 0)
-        printf(" %8.1f %s/s %5.1f %%", amount / time * 1e-9, work->bytes > 0 ? "GB" : "GFLOP",
-               100 * share);
+        print_share(work, time, share);
     if (!work->no_ref) {
         rw_kernels_init(&ref, 0);
         struct job other = {.work = work, .kernels = &ref, .rounds = 1};

@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* threads 0: all there are. False, with a message, if there is no memory. */
-bool bench_open(size_t threads);
+/* threads 0: all there are; quick: fewer repetitions. False, with a message, if there is no memory.
+ */
+bool bench_open(size_t threads, bool quick);
 void bench_close(void);
 
 #endif

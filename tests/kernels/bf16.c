@@ -232,8 +232,9 @@ static void bench_matmul(struct context *ctx)
     if (expect(ctx, b.x && b.w && b.y && b.sums, "no memory for the benchmark")) {
         struct work work = {.part = matmul_part,
                             .user = &b,
-                            .flops = 2.0 * (double)(n_x * BENCH_ROWS * threads),
-                            .no_ref = true};
+                            .ops = 2.0 * (double)(n_x * BENCH_ROWS * threads),
+                            .no_ref = true,
+                            .peak = PEAK_BF16};
         char shape[32];
         fill_weights(ctx, RWKV_DTYPE_BF16, (uint8_t *)b.x, n_x, false);
         fill_weights(ctx, RWKV_DTYPE_BF16, (uint8_t *)b.w, n_w, false);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kernels [--seed N] [--kernel NAME] [--cpu ISA] [--exhaustive] [--bench [--threads N]]
+ * kernels [--seed N] [--kernel NAME] [--cpu ISA] [--exhaustive] [--bench [--quick] [--threads N]]
  *
  * Runs the registered tests on every instruction set of this machine. NAME selects kernels whose
  * name begins with it.
@@ -52,7 +52,7 @@ static const struct isa {
 struct options {
     uint64_t seed;
     const char *kernel, *cpu;
-    bool bench, exhaustive;
+    bool bench, exhaustive, quick;
     size_t threads;
 };
 
@@ -174,10 +174,20 @@ static size_t run_isa(const struct options *o, const struct isa *isa)
     return failures;
 }
 
+/* The last of those that this machine has. */
+static const char *best_isa(void)
+{
+    const char *best = isas[0].name;
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
+        if ((isas[i].mask & ~rw_cpu_detect()) == 0)
+            best = isas[i].name;
+    return best;
+}
+
 static int usage(void)
 {
     fprintf(stderr, "usage: kernels [--seed N] [--kernel NAME] [--cpu ISA] [--exhaustive] "
-                    "[--bench [--threads N]]\n");
+                    "[--bench [--quick] [--threads N]]\n");
     return 2;
 }
 
@@ -189,6 +199,8 @@ static bool parse(struct options *o, int argc, char **argv)
             o->bench = true;
         else if (strcmp(argv[i], "--exhaustive") == 0)
             o->exhaustive = true;
+        else if (strcmp(argv[i], "--quick") == 0)
+            o->quick = true;
         else if (!value)
             return false;
         else if (strcmp(argv[i], "--seed") == 0)
@@ -211,6 +223,8 @@ int main(int argc, char **argv)
     size_t failures = 0;
     if (!parse(&o, argc, argv))
         return usage();
+    if (o.cpu && strcmp(o.cpu, "auto") == 0)
+        o.cpu = best_isa();
     register_matvec();
     register_matmul();
     register_bf16();
@@ -221,7 +235,7 @@ int main(int argc, char **argv)
     register_wkv7();
     register_probe();
     printf("seed %llu\n", (unsigned long long)o.seed);
-    if (o.bench && !bench_open(o.threads))
+    if (o.bench && !bench_open(o.threads, o.quick))
         return 1;
     for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
         if ((isas[i].mask & ~rw_cpu_detect()) == 0)

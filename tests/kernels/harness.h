@@ -37,15 +37,19 @@ struct context {
     size_t failures;
 };
 
+/* Which of the machine's limits operations are compared with. */
+enum peak { PEAK_F32, PEAK_BF16, PEAK_INT8 };
+
 /* One kernel's work for the benchmark: part runs once on each of `count` threads. */
 struct work {
     void (*part)(void *user, const struct rw_kernels *kernels, size_t index, size_t count);
     void *user;
     double bytes; /* read from memory far larger than the caches; or 0, and then … */
-    double flops; /* … operations on data in cache */
+    double ops;   /* … operations on data in cache */
     double units; /* what `what` counts */
     const char *what;
-    bool no_ref; /* the reference has no such kernel to compare with */
+    bool no_ref;    /* the reference has no such kernel to compare with */
+    enum peak peak; /* of `ops` */
 };
 
 typedef void (*test_fn)(struct context *ctx);
