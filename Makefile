@@ -42,7 +42,7 @@ help:
 	@echo 'make run        build, then generate text with the built-in model (PROMPT="...")'
 	@echo 'make test       every test: release, ASan + UBSan, TSan, coverage of the parsers, ARM'
 	@echo 'make golden     compare with reference vectors (VECTORS=DIR)'
-	@echo 'make bench      time the kernels and the built-in model'
+	@echo 'make bench      time the kernels and a model of random weights'
 	@echo 'make asan       the tests under AddressSanitizer and UndefinedBehaviorSanitizer only'
 	@echo 'make tsan       the tests of threads under ThreadSanitizer only'
 	@echo 'make arm        the tests of a build for 64-bit ARM, under emulation, only'

@@ -97,6 +97,14 @@ static void print_limits(const struct rw_bench_run *run)
     rw_outs(", between the passes; * applies\n");
 }
 
+static void print_rows(const struct rw_bench_run *run, bool energy)
+{
+    print_heading(run, energy);
+    for (size_t i = 0; i < run->n_rows; i++)
+        print_row(run, &run->rows[i], energy);
+    print_limits(run);
+}
+
 static void print_context(const struct rw_bench_run *run)
 {
     const struct rw_bench_point *first = &run->points[0], *last = &run->points[run->n_points - 1];
@@ -115,10 +123,8 @@ void rw_bench_print(const struct rw_bench *b, const struct rw_bench_run *run)
     rw_outf("%s: %s\n", rw_model_name(run->path), model);
     rw_outf("%d thread%s, %s, %zu tokens a chunk\n\n", m->threads, m->threads == 1 ? "" : "s",
             m->cpu, m->chunk);
-    print_heading(run, energy);
-    for (size_t i = 0; i < run->n_rows; i++)
-        print_row(run, &run->rows[i], energy);
-    print_limits(run);
+    if (run->n_rows)
+        print_rows(run, energy);
     rw_outf("open          %s\n", rw_show_seconds(run->load_seconds).text);
     rw_outf("first token   %s, opening and a prompt of %d tokens included\n",
             rw_show_seconds(run->first_seconds).text, RW_BENCH_FIRST_PROMPT);

@@ -218,7 +218,8 @@ static rwkv_status do_all(struct rw_bench *b, struct rw_bench_bed *bed,
     say(b, "warming up ...");
     RW_TRY(warm_up(b, bed, run, err));
     run->peak_bytes = rw_env_memory_peak();
-    RW_TRY(measure_rows(b, bed, run, err));
+    if (b->n_tasks)
+        RW_TRY(measure_rows(b, bed, run, err));
     say(b, "");
     return b->length ? long_run(b, bed, run, err) : RWKV_OK;
 }
