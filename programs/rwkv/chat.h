@@ -44,8 +44,6 @@ struct rw_chat {
     const struct rw_option *settings;
 };
 
-extern const char *const rw_think_modes[];
-
 static inline struct rw_branch *rw_chat_branch(struct rw_chat *chat)
 {
     return &chat->branches[chat->current];

@@ -11,8 +11,6 @@
 #include "interrupt.h"
 #include "say.h"
 
-const char *const rw_think_modes[] = {"off", "on", "fast", "short", "long", NULL};
-
 void rw_chat_complain(struct rw_chat *chat, const rwkv_error *err)
 {
     rw_complain(err);

@@ -49,16 +49,11 @@ static rwkv_status open_prompt(struct run *run, const struct rw_operands *operan
     return rw_source_of(&run->prompt, operand, run->skip, err);
 }
 
-/* A text without a beginning begins at token 0, where vocabularies have it as the mark between
- * texts. */
+/* An empty prompt, and no text before it. */
 static rwkv_status begin_text(struct run *run, const rwkv_vocab *vocab, rwkv_error *err)
 {
-    const int32_t mark = 0;
-    size_t size;
-    rwkv_vocab_token(vocab, mark, &size);
-    if (size > 0)
-        return rw_fail(err, RWKV_ERROR_ARGUMENT,
-                       "the prompt is empty, and this vocabulary has no token that begins a text");
+    int32_t mark;
+    RW_TRY(rw_text_mark(vocab, &mark, err));
     run->result.prompt_tokens = 1;
     return rwkv_session_eval(run->session, &mark, 1, err);
 }
@@ -268,19 +263,6 @@ static void run_fini(struct run *run)
     rw_str_fini(&run->text);
 }
 
-/* -n N, or -n inf. */
-static rwkv_status parse_max_tokens(void *to, const char *value, rwkv_error *err)
-{
-    uint64_t n;
-    if (strcmp(value, "inf") == 0)
-        n = SIZE_MAX;
-    else if (!rw_parse_u64(value, &n) || n >= SIZE_MAX)
-        return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted a number of tokens or inf, found '%s'",
-                       value);
-    *(size_t *)to = (size_t)n;
-    return RWKV_OK;
-}
-
 int rw_cmd_run(int argc, char **argv)
 {
     struct run run = {.sampling = rw_sampling_for_text(), .max_tokens = 256};
@@ -288,7 +270,7 @@ int rw_cmd_run(int argc, char **argv)
         RW_PATH_OPTION(&run.model_args),
         RW_RUNNING_OPTIONS(&run.model_args),
         RW_SAMPLING_OPTIONS(&run.sampling),
-        {"max-tokens", 'n', RW_OPTION_CALL, &run.max_tokens, .parse = parse_max_tokens},
+        {"max-tokens", 'n', RW_OPTION_CALL, &run.max_tokens, .parse = rw_parse_max_tokens},
         {"stop", 0, RW_OPTION_CALL, &run.stops, .parse = rw_parse_stop},
         {"stop-token", 0, RW_OPTION_CALL, &run.stop_tokens, .parse = rw_parse_token},
         {"ignore-eos", 0, RW_OPTION_FLAG, &run.ignore_eos},

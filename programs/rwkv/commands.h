@@ -6,6 +6,7 @@
 #ifndef RW_PROGRAM_COMMANDS_H
 #define RW_PROGRAM_COMMANDS_H
 
+int rw_cmd_batch(int argc, char **argv);
 int rw_cmd_bench(int argc, char **argv);
 int rw_cmd_chat(int argc, char **argv);
 int rw_cmd_convert(int argc, char **argv);

@@ -13,9 +13,10 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "open_model.h"
+#include "sampling.h"
 #include "text_in.h"
 
-static const char *const stops[] = {"\n\nUser:"};
+static const char *const stops[] = {RW_CHAT_STOP};
 
 struct rw_turn *rw_turn_hold(struct rw_turn *turn)
 {

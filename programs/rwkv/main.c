@@ -14,12 +14,19 @@ static const struct command {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"bench", rw_cmd_bench},       {"chat", rw_cmd_chat},
-    {"convert", rw_cmd_convert},   {"detokenize", rw_cmd_detokenize},
-    {"forward", rw_cmd_forward},   {"help", rw_cmd_help},
-    {"info", rw_cmd_info},         {"perplexity", rw_cmd_perplexity},
-    {"quantize", rw_cmd_quantize}, {"run", rw_cmd_run},
-    {"tokenize", rw_cmd_tokenize}, {"version", rw_cmd_version},
+    {"batch", rw_cmd_batch},
+    {"bench", rw_cmd_bench},
+    {"chat", rw_cmd_chat},
+    {"convert", rw_cmd_convert},
+    {"detokenize", rw_cmd_detokenize},
+    {"forward", rw_cmd_forward},
+    {"help", rw_cmd_help},
+    {"info", rw_cmd_info},
+    {"perplexity", rw_cmd_perplexity},
+    {"quantize", rw_cmd_quantize},
+    {"run", rw_cmd_run},
+    {"tokenize", rw_cmd_tokenize},
+    {"version", rw_cmd_version},
 };
 
 int rw_cmd_version(int argc, char **argv)

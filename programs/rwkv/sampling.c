@@ -13,6 +13,7 @@
 #include "base/str.h"
 
 const char *const rw_sampling_orders[] = {"rwkv", "temperature-first", NULL};
+const char *const rw_think_modes[] = {"off", "on", "fast", "short", "long", NULL};
 
 struct rw_sampling rw_sampling_for_text(void)
 {
@@ -124,6 +125,18 @@ rwkv_status rw_parse_token(void *to, const char *value, rwkv_error *err)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted a token id from 0 to %d, found '%s'",
                        INT32_MAX, value);
     return rw_tokens_add(to, (int32_t)id, err);
+}
+
+rwkv_status rw_parse_max_tokens(void *to, const char *value, rwkv_error *err)
+{
+    uint64_t n;
+    if (strcmp(value, "inf") == 0)
+        n = SIZE_MAX;
+    else if (!rw_parse_u64(value, &n) || n >= SIZE_MAX)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted a number of tokens or inf, found '%s'",
+                       value);
+    *(size_t *)to = (size_t)n;
+    return RWKV_OK;
 }
 
 const char *rw_finish_name(const rwkv_generate_result *result)

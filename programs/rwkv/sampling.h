@@ -44,13 +44,19 @@ struct rw_sampling {
         "logit-bias", 0, RW_OPTION_CALL, &(s)->biases, .parse = rw_parse_bias           \
     }
 
+#define RW_CHAT_STOP "\n\nUser:" /* where an answer ends and the next question begins */
+
 extern const char *const rw_sampling_orders[];
+extern const char *const rw_think_modes[]; /* by rwkv_think */
 
 rwkv_status rw_parse_bias(void *biases, const char *value, rwkv_error *err);
 /* Append a stop sequence; \n, \t, \r and \\ stand for the characters. */
 rwkv_status rw_parse_stop(void *stops, const char *value, rwkv_error *err);
 /* Append one token id. */
 rwkv_status rw_parse_token(void *tokens, const char *value, rwkv_error *err);
+
+/* A number of tokens; "inf" is SIZE_MAX. */
+rwkv_status rw_parse_max_tokens(void *max_tokens, const char *value, rwkv_error *err);
 
 /* What the official package's text completion and its chat use (docs/cli/run.md and chat.md). */
 struct rw_sampling rw_sampling_for_text(void);

@@ -106,3 +106,14 @@ rwkv_status rw_encode(const rwkv_vocab *vocab, const char *text, size_t size, st
     out->count += n;
     return RWKV_OK;
 }
+
+rwkv_status rw_text_mark(const rwkv_vocab *vocab, int32_t *mark, rwkv_error *err)
+{
+    size_t size;
+    rwkv_vocab_token(vocab, 0, &size);
+    if (size > 0)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "the prompt is empty, and this vocabulary has no token that begins a text");
+    *mark = 0;
+    return RWKV_OK;
+}

@@ -30,4 +30,8 @@ rwkv_status rw_parse_tokens(const char *name, const char *text, size_t size, str
 rwkv_status rw_encode(const rwkv_vocab *vocab, const char *text, size_t size, struct rw_tokens *out,
                       rwkv_error *err);
 
+/* A text without a beginning begins at token 0, where vocabularies have it as the mark between
+ * texts; an error where it is a token like others. */
+rwkv_status rw_text_mark(const rwkv_vocab *vocab, int32_t *mark, rwkv_error *err);
+
 #endif
