@@ -51,7 +51,8 @@ static rwkv_status get_plan(const struct rw_model_args *args, rwkv_model_info *i
 
 static const char *cpu_name(const rwkv_model_info *info)
 {
-    return info->cpu ? info->cpu : rw_cpu_name(rw_cpu_detect());
+    int ok;
+    return info->cpu ? info->cpu : rw_cpu_name(rw_cpu_from_name("auto", &ok));
 }
 
 static int thread_count(const struct info *args, const rwkv_model_info *info)

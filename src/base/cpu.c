@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cpu.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -85,6 +86,26 @@ unsigned rw_cpu_detect(void)
     return mask;
 }
 
+/* "AuthenticAMD", "GenuineIntel" …; nothing on other architectures. */
+static void read_vendor(char vendor[13])
+{
+    memset(vendor, 0, 13);
+#if defined(__x86_64__)
+    unsigned most, b, c, d;
+    if (__get_cpuid(0, &most, &b, &c, &d)) {
+        memcpy(vendor, &b, 4);
+        memcpy(vendor + 4, &d, 4);
+        memcpy(vendor + 8, &c, 4);
+    }
+#endif
+}
+
+unsigned rw_cpu_worthwhile(unsigned have, const char *vendor)
+{
+    bool fast_bf16 = strcmp(vendor, "AuthenticAMD") == 0;
+    return fast_bf16 ? have : have & ~(unsigned)RW_CPU_AVX512_BF16;
+}
+
 /* From the smallest to the best of each architecture. */
 static const struct set {
     const char *name;
@@ -106,8 +127,11 @@ unsigned rw_cpu_from_name(const char *name, int *ok)
 {
     unsigned have = rw_cpu_detect();
     unsigned want = ~0u;
-    if (!name || strcmp(name, "auto") == 0)
-        want = have;
+    if (!name || strcmp(name, "auto") == 0) {
+        char vendor[13];
+        read_vendor(vendor);
+        want = rw_cpu_worthwhile(have, vendor);
+    }
     for (size_t i = 0; name && i < SETS; i++)
         if (strcmp(name, sets[i].name) == 0)
             want = sets[i].mask;

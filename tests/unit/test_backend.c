@@ -5,6 +5,8 @@
  */
 #include "unit.h"
 
+#include <math.h>
+
 #include "backend/backend.h"
 #include "base/alloc.h"
 #include "base/cpu.h"
@@ -92,6 +94,28 @@ static void check_product(struct product *p, unsigned cpu, size_t tokens, enum r
     single->ops->free(single);
 }
 
+/* More products in one list than are done at the same time: each as if alone. */
+static void check_list(struct product *p, unsigned cpu, size_t tokens)
+{
+    enum { OPS = 11 };
+    struct rw_backend *be = open_backend(2, cpu, tokens, p->w.cols);
+    size_t n = tokens * p->w.rows;
+    float *y = rw_alloc(OPS * n, sizeof *y);
+    struct rw_matmul ops[OPS];
+
+    assert_non_null(y);
+    for (size_t i = 0; i < OPS; i++)
+        ops[i] = (struct rw_matmul){y + i * n, p->x + i * p->w.cols, &p->w, RW_STORE};
+    be->ops->matmul(be, ops, OPS, tokens);
+    for (size_t i = 0; i < OPS; i++) {
+        const struct rw_matmul alone = {p->y, ops[i].x, &p->w, RW_STORE};
+        be->ops->matmul(be, &alone, 1, tokens);
+        assert_memory_equal(y + i * n, p->y, n * sizeof *y);
+    }
+    be->ops->free(be);
+    rw_free(y);
+}
+
 static void test_products(void **state)
 {
     static const struct {
@@ -122,6 +146,62 @@ static void test_many_tokens(void **state)
     for (enum rw_epilogue e = RW_STORE; e <= RW_RELU2; e++)
         check_product(&p, rw_cpu_detect(), MANY_TOKENS, e);
     check_product(&p, 0, 9, RW_STORE);
+    product_close(&p);
+}
+
+/* How far the outputs of two instruction sets are apart, against their size. */
+static double difference(struct product *p, unsigned a, unsigned b)
+{
+    struct rw_backend *first = open_backend(1, a, 1, p->w.cols);
+    struct rw_backend *second = open_backend(1, b, 1, p->w.cols);
+    const struct rw_matmul ops[] = {{p->y, p->x, &p->w, RW_STORE}, {p->one, p->x, &p->w, RW_STORE}};
+    double squares = 0, size = 0;
+
+    first->ops->matmul(first, &ops[0], 1, 1);
+    second->ops->matmul(second, &ops[1], 1, 1);
+    for (size_t r = 0; r < p->w.rows; r++) {
+        squares += pow((double)p->y[r] - (double)p->one[r], 2);
+        size += pow((double)p->y[r], 2);
+    }
+    first->ops->free(first);
+    second->ops->free(second);
+    return sqrt(squares / size);
+}
+
+/* Where the machine can, large weights of BF16 meet rounded activations, and no others. */
+static void test_use_of_bf16(void **state)
+{
+    unsigned cpu = rw_cpu_detect(), without = cpu & ~(unsigned)RW_CPU_AVX512_BF16;
+    struct rw_rng rng;
+    struct product p;
+
+    (void)state;
+    if (cpu == without)
+        skip();
+    rw_rng_init(&rng, 6);
+    product_open(&p, &rng, RWKV_DTYPE_BF16, false, 512, 512);
+    double d = difference(&p, cpu, without);
+    assert_true(d > 1e-5 && d < 1e-2);
+    p.w.rows--;
+    assert_true(difference(&p, cpu, without) == 0);
+    product_close(&p);
+    product_open(&p, &rng, RWKV_DTYPE_BF16, true, 512, 512);
+    assert_true(difference(&p, cpu, without) == 0);
+    product_close(&p);
+}
+
+/* Large weights of BF16 may be multiplied in BF16, several at once. */
+static void test_bf16(void **state)
+{
+    struct rw_rng rng;
+    struct product p;
+
+    (void)state;
+    rw_rng_init(&rng, 5);
+    product_open(&p, &rng, RWKV_DTYPE_BF16, false, 530, 2100);
+    check_product(&p, rw_cpu_detect(), 5, RW_ADD);
+    check_product(&p, rw_cpu_detect(), 1, RW_STORE);
+    check_list(&p, rw_cpu_detect(), 13);
     product_close(&p);
 }
 
@@ -226,10 +306,9 @@ static void test_spans(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products),
-        cmocka_unit_test(test_many_tokens),
-        cmocka_unit_test(test_input_major),
-        cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_products),    cmocka_unit_test(test_many_tokens),
+        cmocka_unit_test(test_use_of_bf16), cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_input_major), cmocka_unit_test(test_spans),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

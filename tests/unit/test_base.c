@@ -205,8 +205,10 @@ static void test_cpu_names(void **state)
     (void)state;
     assert_int_equal(rw_cpu_from_name("ref", &ok), 0);
     assert_true(ok);
-    assert_int_equal(rw_cpu_from_name(NULL, &ok), rw_cpu_detect());
+    assert_int_equal(rw_cpu_from_name(NULL, &ok) & ~rw_cpu_detect(), 0);
     assert_true(ok);
+    assert_int_equal(rw_cpu_worthwhile(~0u, "AuthenticAMD"), ~0u);
+    assert_int_equal(rw_cpu_worthwhile(~0u, "GenuineIntel"), ~(unsigned)RW_CPU_AVX512_BF16);
     assert_int_equal(rw_cpu_from_name("quantum", &ok), 0);
     assert_false(ok);
     assert_string_equal(rw_cpu_name(0), "ref");

@@ -16,6 +16,7 @@ static void cpu_free(struct rw_backend *be)
 {
     struct rw_backend_cpu *cpu = rw_cpu(be);
     rw_pool_free(cpu->pool);
+    rw_free(cpu->rounded);
     rw_free(cpu->scratch);
     rw_free(cpu);
 }
@@ -31,20 +32,31 @@ static size_t scratch_floats(size_t tokens)
     return tile_floats(tokens) * (1 + RW_CPU_LANES) + RW_CPU_PANEL_ROWS * RW_CPU_PANEL_COLS;
 }
 
+/* Inputs of the widest product in BF16; several narrower ones share them. */
+static size_t rounded_size(const struct rw_backend_cpu *cpu, size_t tokens, size_t max_cols)
+{
+    return cpu->kernels.round_bf16 ? tokens * max_cols : 0;
+}
+
 static size_t cpu_scratch_bytes(const struct rw_backend *be, size_t tokens, size_t max_cols)
 {
-    return be->threads * scratch_floats(tokens) * sizeof(float);
+    const struct rw_backend_cpu *cpu = (const struct rw_backend_cpu *)be;
+    return be->threads * scratch_floats(tokens) * sizeof(float) +
+           rounded_size(cpu, tokens, max_cols) * sizeof *cpu->rounded;
 }
 
 static rwkv_status cpu_prepare(struct rw_backend *be, size_t tokens, size_t max_cols,
                                rwkv_error *err)
 {
     struct rw_backend_cpu *cpu = rw_cpu(be);
+    rw_free(cpu->scratch);
+    rw_free(cpu->rounded);
     cpu->tile_floats = tile_floats(tokens);
     cpu->scratch_floats = scratch_floats(tokens);
-    rw_free(cpu->scratch);
+    cpu->rounded_size = rounded_size(cpu, tokens, max_cols);
     cpu->scratch = rw_alloc_aligned(be->threads * cpu->scratch_floats, sizeof(float));
-    if (!cpu->scratch)
+    cpu->rounded = rw_alloc_aligned(cpu->rounded_size, sizeof *cpu->rounded);
+    if (!cpu->scratch || !cpu->rounded)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for %zu bytes of scratch",
                        cpu_scratch_bytes(be, tokens, max_cols));
     return RWKV_OK;

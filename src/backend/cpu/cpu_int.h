@@ -23,6 +23,8 @@ struct rw_backend_cpu {
     float *scratch; /* [threads, scratch_floats] */
     size_t scratch_floats;
     size_t tile_floats; /* of them, for the tile of outputs; a panel of weights and sums follow */
+    uint16_t *rounded;  /* [rounded_size]: inputs of products in BF16 */
+    size_t rounded_size;
 };
 
 static inline struct rw_backend_cpu *rw_cpu(struct rw_backend *be)
@@ -39,6 +41,17 @@ static inline const uint8_t *rw_cpu_row(const struct rw_weight *w, size_t r)
 
 void rw_cpu_matmul(struct rw_backend *be, const struct rw_matmul *ops, size_t n_ops,
                    size_t n_tokens);
+
+/* Round the inputs of leading products for multiplying in BF16 where that is to be: rounded[i]
+ * becomes the input of product i, or NULL. Returns for how many products there was room; always for
+ * one. */
+size_t rw_cpu_round_bf16(struct rw_backend_cpu *cpu, const uint16_t **rounded,
+                         const struct rw_matmul *ops, size_t n_ops, size_t tokens);
+/* y [tokens, ldy] = rows [row, row + rows) of w times x [tokens, K]; sums [tokens, rows, 16]. */
+void rw_cpu_multiply_bf16(const struct rw_backend_cpu *cpu, float *y, const uint16_t *x,
+                          const struct rw_weight *w, float *sums, size_t row, size_t rows,
+                          size_t tokens, size_t ldy);
+
 void rw_cpu_wkv7(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch);
 double rw_cpu_measure(struct rw_backend *be, rwkv_limit limit, const void *memory, size_t n);
 

@@ -11,11 +11,14 @@
 #include "base/status.h"
 #include "tensor/dtype.h"
 
+#define MAX_OPS 8 /* done at the same time */
+
 struct job {
     struct rw_backend_cpu *cpu;
     const struct rw_matmul *ops;
     size_t n_ops;
     size_t n_tokens;
+    const uint16_t *rounded[MAX_OPS]; /* inputs in BF16 of products that take them, or NULL */
 };
 
 static void finish(const struct rw_kernels *k, enum rw_epilogue epilogue, float *y, size_t n)
@@ -28,16 +31,18 @@ static void finish(const struct rw_kernels *k, enum rw_epilogue epilogue, float 
         k->relu2(y, n);
 }
 
-/* Outputs [begin, end) of one product for one token. */
-static void one_token(struct job *job, const struct rw_matmul *op, float *tile, size_t begin,
-                      size_t end)
+/* Outputs [begin, end) of product i for one token. */
+static void one_token(struct job *job, size_t i, float *tile, size_t begin, size_t end)
 {
     const struct rw_kernels *k = &job->cpu->kernels;
+    const struct rw_matmul *op = &job->ops[i];
     const struct rw_weight *w = op->w;
     for (size_t r = begin; r < end; r += RW_CPU_PANEL_ROWS) {
         size_t n = RW_MIN(end - r, (size_t)RW_CPU_PANEL_ROWS);
         float *y = op->epilogue == RW_ADD ? tile : op->y + r;
-        if (w->input_major)
+        if (job->rounded[i])
+            k->matvec_bf16(y, job->rounded[i], rw_cpu_row(w, r), n, w->cols, w->stride);
+        else if (w->input_major)
             k->matvec_t[w->dtype](y, op->x, rw_cpu_row(w, r), n, w->cols, w->stride);
         else
             k->matvec[w->dtype](y, op->x, rw_cpu_row(w, r), n, w->cols, w->stride);
@@ -98,47 +103,58 @@ static const void *next_panel(const struct rw_weight *w, const struct panel *p)
     return w->input_major || row >= w->rows ? NULL : panel_at(w, row, col);
 }
 
-/* Outputs of the panel's rows for tokens [first, first + tokens). */
-static void outputs(struct job *job, const struct rw_matmul *op, float *tile, struct panel p,
-                    size_t first, size_t tokens)
+/* y [tokens, ldy] = the panel's rows times x, cut along K. */
+static void multiply(const struct rw_backend_cpu *cpu, float *y, const float *x,
+                     const struct rw_weight *w, float *unpacked, struct panel p, size_t tokens,
+                     size_t ldy)
 {
-    const struct rw_kernels *k = &job->cpu->kernels;
-    const struct rw_weight *w = op->w;
-    float *unpacked = tile + job->cpu->tile_floats;
     float *sums = unpacked + RW_CPU_PANEL_ROWS * RW_CPU_PANEL_COLS;
-    float *to = op->y + first * w->rows + p.row, *y = op->epilogue == RW_ADD ? tile : to;
-    struct rw_matmul_piece piece = {.tokens = tokens,
-                                    .rows = p.rows,
-                                    .ldy = op->epilogue == RW_ADD ? p.rows : w->rows,
-                                    .ldx = w->cols,
-                                    .next_stride = w->stride};
+    struct rw_matmul_piece piece = {
+        .tokens = tokens, .rows = p.rows, .ldy = ldy, .ldx = w->cols, .next_stride = w->stride};
     size_t step = panel_cols(w->cols);
     for (p.col = 0; p.col < w->cols; p.col += step) {
         p.cols = RW_MIN(w->cols - p.col, step);
-        const float *rows = panel_of(k, w, &p, unpacked, &piece.ldw);
+        const float *rows = panel_of(&cpu->kernels, w, &p, unpacked, &piece.ldw);
         piece.cols = p.cols;
         piece.first = p.col == 0;
         piece.last = p.col + p.cols == w->cols;
         piece.next = next_panel(w, &p);
-        k->matmul(y, sums, op->x + first * w->cols + p.col, rows, &piece);
+        cpu->kernels.matmul(y, sums, x + p.col, rows, &piece);
     }
+}
+
+/* Outputs of the panel's rows for tokens [first, first + tokens) of product i. */
+static void outputs(struct job *job, size_t i, float *tile, struct panel p, size_t first,
+                    size_t tokens)
+{
+    const struct rw_kernels *k = &job->cpu->kernels;
+    const struct rw_matmul *op = &job->ops[i];
+    const struct rw_weight *w = op->w;
+    bool add = op->epilogue == RW_ADD;
+    float *to = op->y + first * w->rows + p.row, *y = add ? tile : to;
+    float *unpacked = tile + job->cpu->tile_floats;
+    size_t ldy = add ? p.rows : w->rows;
+    if (job->rounded[i])
+        rw_cpu_multiply_bf16(job->cpu, y, job->rounded[i] + first * w->cols, w, unpacked, p.row,
+                             p.rows, tokens, ldy);
+    else
+        multiply(job->cpu, y, op->x + first * w->cols, w, unpacked, p, tokens, ldy);
     for (size_t t = 0; t < tokens; t++) {
-        if (op->epilogue == RW_ADD)
+        if (add)
             k->add(to + t * w->rows, tile + t * p.rows, p.rows);
         else
             finish(k, op->epilogue, to + t * w->rows, p.rows);
     }
 }
 
-/* Outputs [begin, end) of one product for all tokens. */
-static void many_tokens(struct job *job, const struct rw_matmul *op, float *tile, size_t begin,
-                        size_t end)
+/* Outputs [begin, end) of product i for all tokens. */
+static void many_tokens(struct job *job, size_t i, float *tile, size_t begin, size_t end)
 {
     size_t tokens = job->n_tokens;
     for (size_t r = begin; r < end; r += RW_CPU_PANEL_ROWS) {
         struct panel p = {.row = r, .rows = RW_MIN(end - r, (size_t)RW_CPU_PANEL_ROWS)};
         for (size_t t = 0; t < tokens; t += RW_CPU_TOKENS)
-            outputs(job, op, tile, p, t, RW_MIN(tokens - t, (size_t)RW_CPU_TOKENS));
+            outputs(job, i, tile, p, t, RW_MIN(tokens - t, (size_t)RW_CPU_TOKENS));
     }
 }
 
@@ -147,20 +163,22 @@ static void part(void *ctx, size_t index, size_t count)
     struct job *job = ctx;
     float *tile = job->cpu->scratch + index * job->cpu->scratch_floats;
     for (size_t i = 0; i < job->n_ops; i++) {
-        const struct rw_matmul *op = &job->ops[i];
         size_t begin, end;
-        rw_pool_share(op->w->rows, 16, index, count, &begin, &end);
+        rw_pool_share(job->ops[i].w->rows, 16, index, count, &begin, &end);
         if (job->n_tokens == 1)
-            one_token(job, op, tile, begin, end);
+            one_token(job, i, tile, begin, end);
         else
-            many_tokens(job, op, tile, begin, end);
+            many_tokens(job, i, tile, begin, end);
     }
 }
 
 void rw_cpu_matmul(struct rw_backend *be, const struct rw_matmul *ops, size_t n_ops,
                    size_t n_tokens)
 {
-    struct job job = {rw_cpu(be), ops, n_ops, n_tokens};
-    if (n_tokens > 0)
+    for (size_t n; n_tokens > 0 && n_ops > 0; ops += n, n_ops -= n) {
+        struct job job = {.cpu = rw_cpu(be), .ops = ops, .n_tokens = n_tokens};
+        n = rw_cpu_round_bf16(job.cpu, job.rounded, ops, RW_MIN(n_ops, (size_t)MAX_OPS), n_tokens);
+        job.n_ops = n;
         rw_pool_run(job.cpu->pool, part, &job);
+    }
 }
