@@ -154,7 +154,7 @@ typedef struct rwkv_vocab rwkv_vocab;
 
 typedef struct rwkv_model_options {
     int threads;           /* 0: one for each core this process may use; at most 256 */
-    const char *cpu;       /* NULL or "auto": all this machine has; else "ref", "avx2", "avxvnni",
+    const char *cpu;       /* NULL or "auto": the fastest here; else "ref", "avx2", "avxvnni",
                               "avx512", "avx512vnni", "avx512bf16"; on ARM "neon", "neon-dotprod",
                               "neon-i8mm" */
     size_t chunk;          /* tokens of a prompt evaluated at once, 1 … 4096; 0: 128 */
