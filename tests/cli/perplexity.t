@@ -2,7 +2,7 @@ How well a model predicts a text. The first token is not scored; what is shown a
 
   $ cp "$DATA/gguf/long-f16-F16.gguf" m.gguf; cp "$DATA/gguf/long-f16-Q4_1.gguf" q.gguf
   > for i in 1 2 3 4 5 6 7 8; do echo "$i brown foxes jump over the lazy dog, which does not mind."; done > text.txt
-  > rwkv perplexity m.gguf text.txt --cpu ref > out; sed 's/^speed .*[0-9] /speed N /' out
+  > rwkv perplexity -q m.gguf text.txt --cpu ref > out; sed 's/^speed .*[0-9] /speed N /' out
   m.gguf: RWKV-7, 2 layers of 64 channels, 154 k parameters, mostly F16
   text.txt: 472 tokens, the state carried through
   
@@ -11,7 +11,7 @@ How well a model predicts a text. The first token is not scored; what is shown a
   perplexity           755.16560 ± 65.19247
   bits per byte        9.56065
   speed N tokens/s
-  $ rwkv perplexity m.gguf text.txt --cpu ref --json > a.json; grep -v second a.json
+  $ rwkv perplexity -q m.gguf text.txt --cpu ref --json > a.json; grep -v second a.json
   {
     "model": "m.gguf",
     "text": "text.txt",
@@ -34,35 +34,35 @@ The numbers do not depend on threads and chunks, nor on where the text comes fro
 
   $ grep -v second a.json > b.json
   > for o in "--threads 1" "--threads 3 --chunk 5" "--chunk 1" "--chunk 4096"
-  > do rwkv perplexity m.gguf text.txt --cpu ref $o --json | grep -v second | cmp - b.json; done
-  > for f in - /dev/stdin; do rwkv perplexity --cpu ref -m m.gguf $f --json < text.txt | sed 's|standard input|text.txt|; s|/dev/stdin|text.txt|'|
-  > grep -v second | cmp - b.json; cat text.txt | rwkv perplexity --cpu ref m.gguf $f --json |
+  > do rwkv perplexity m.gguf text.txt --cpu ref $o -q --json | grep -v second | cmp - b.json; done
+  > for f in - /dev/stdin; do rwkv perplexity --cpu ref -m m.gguf $f -q --json < text.txt | sed 's|standard input|text.txt|; s|/dev/stdin|text.txt|'|
+  > grep -v second | cmp - b.json; cat text.txt | rwkv perplexity --cpu ref m.gguf $f -q --json |
   > sed 's|standard input|text.txt|; s|/dev/stdin|text.txt|' | grep -v second | cmp - b.json; done
 
 The built-in model is there for want of another.
 
-  $ rwkv perplexity text.txt | head -n 2 | tail -n 1
+  $ rwkv perplexity -q text.txt | head -n 2 | tail -n 1
   text.txt: 472 tokens, the state carried through
 
 Part of a text; windows, of which only whole ones count.
 
-  $ rwkv perplexity m.gguf text.txt -n 100 --json | grep -e tokens -e bytes | grep -v second
+  $ rwkv perplexity -q m.gguf text.txt -n 100 --json | grep -e tokens -e bytes | grep -v second
     "tokens": 100,
     "tokens_scored": 99,
     "bytes_scored": 99,
-  $ rwkv perplexity m.gguf text.txt --window 64 --json | grep -e tokens -e window | grep -v second
+  $ rwkv perplexity -q m.gguf text.txt --window 64 --json | grep -e tokens -e window | grep -v second
     "window": 64,
     "tokens": 448,
     "tokens_scored": 217,
-  $ rwkv perplexity m.gguf text.txt --window 64 --limit 200 | grep -e windows -e scored
+  $ rwkv perplexity -q m.gguf text.txt --window 64 --limit 200 | grep -e windows -e scored
   text.txt: 192 tokens in windows of 64
   tokens               93 scored, 93 bytes of text
-  $ head -c 64 text.txt | rwkv perplexity m.gguf - --window 64 --json --cpu ref | grep loss > a
-  > rwkv perplexity m.gguf text.txt --limit 127 --window 64 --json --cpu ref | grep loss | cmp - a
+  $ head -c 64 text.txt | rwkv perplexity -q m.gguf - --window 64 --json --cpu ref | grep loss > a
+  > rwkv perplexity -q m.gguf text.txt --limit 127 --window 64 --json --cpu ref | grep loss | cmp - a
 
 Beside another model.
 
-  $ rwkv perplexity q.gguf text.txt --compare m.gguf --cpu ref | sed 's/^speed .*[0-9] /speed N /' > out; cat out
+  $ rwkv perplexity -q q.gguf text.txt --compare m.gguf --cpu ref | sed 's/^speed .*[0-9] /speed N /' > out; cat out
   q.gguf: RWKV-7, 2 layers of 64 channels, 154 k parameters, mostly Q4_1
   text.txt: 472 tokens, the state carried through
   
@@ -81,7 +81,7 @@ Beside another model.
     at most            0.3818359 for 99 % of the tokens, 0.9807574 for all
   same first choice    66.879 ± 2.171 %
   probability change   0.420 % (root mean square, of the token that came)
-  $ rwkv perplexity q.gguf text.txt --compare m.gguf --cpu ref --json | sed -n '/comparison/,$p'
+  $ rwkv perplexity -q q.gguf text.txt --compare m.gguf --cpu ref --json | sed -n '/comparison/,$p'
     "comparison": {
       "base": "m.gguf",
       "base_loss": 6.62693706,
@@ -99,7 +99,7 @@ Beside another model.
       "probability_rms": 0.00419766577
     }
   }
-  $ rwkv perplexity m.gguf text.txt --compare m.gguf | tail -n 5
+  $ rwkv perplexity -q m.gguf text.txt --compare m.gguf | tail -n 5
   perplexity ratio     1.00000 ± 0.00000
   KL divergence        0.0000000 ± 0.0000000 nats a token
     at most            0.0000000 for 99 % of the tokens, 0.0000000 for all
@@ -108,10 +108,10 @@ Beside another model.
 
 Two tokens are the least; nothing is known of their spread.
 
-  $ printf ab | rwkv perplexity m.gguf - --cpu ref | grep -e loss -e scored
+  $ printf ab | rwkv perplexity -q m.gguf - --cpu ref | grep -e loss -e scored
   tokens               1 scored, 1 bytes of text
   loss                 5.75609 nats a token
-  $ printf ab | rwkv perplexity m.gguf - --json | grep error
+  $ printf ab | rwkv perplexity -q m.gguf - --json | grep error
     "loss_error": null,
     "perplexity_error": null,
 
@@ -150,7 +150,7 @@ Vocabularies and models that do not fit.
   $ cp "$DATA/rwkv7/long-f16.pth" bare.pth; rwkv perplexity bare.pth text.txt
   ! rwkv: no vocabulary found: put rwkv_vocab_v20230424.txt (in the folder tokenizer of github.com/BlinkDL/ChatRWKV) beside the model or in the data folder, or give --vocab FILE, or --vocab bytes for a byte-level model; looked at: bare.pth (holds none), rwkv_vocab_v20230424.txt (No such file or directory), $TMP/.local/share/rwkv/rwkv_vocab_v20230424.txt (No such file or directory)
   [1]
-  $ rwkv perplexity bare.pth text.txt --vocab bytes -n 3 --cpu ref | grep '^loss'
+  $ rwkv perplexity -q bare.pth text.txt --vocab bytes -n 3 --cpu ref | grep '^loss'
   loss                 7.69462 ± 0.77796 nats a token
   $ rwkv perplexity m.gguf text.txt --compare "$DATA/rwkv7/small-f32.safetensors" 2>&1 | sed "s|$DATA|DATA|"
   rwkv: DATA/rwkv7/small-f32.safetensors: wanted a vocabulary of 128 tokens, as m.gguf has, found 256
