@@ -11,10 +11,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/env.h"
 #include "base/pool.h"
 #include "harness.h"
 
 #define REPEATS 15
+#define REGIONS 2000
 #define QUICK_REPEATS 5
 #define READ_BYTES ((size_t)256 << 20)
 #define READS 4 /* repetitions that go once through it */
@@ -36,6 +38,34 @@ struct job {
     double seconds[RW_MAX_THREADS];
 };
 
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t n)
+{
+    qsort(values, n, sizeof *values, by_value);
+    return values[n / 2];
+}
+
+static void nothing(void *user, size_t index, size_t count)
+{
+}
+
+/* Seconds of a parallel region that all threads enter to do nothing, one region after the other. */
+static double region_seconds(void)
+{
+    static double seconds[REGIONS];
+    for (size_t i = 0; i < REGIONS; i++) {
+        double start = rw_env_seconds();
+        rw_pool_run(pool, nothing, NULL);
+        seconds[i] = rw_env_seconds() - start;
+    }
+    return median(seconds, REGIONS);
+}
+
 bool bench_open(size_t threads, bool quick)
 {
     repeats = quick ? QUICK_REPEATS : REPEATS;
@@ -46,8 +76,9 @@ bool bench_open(size_t threads, bool quick)
         return false;
     }
     memset(memory, 1, READ_BYTES);
-    printf("%zu threads; shares of the limit measured in the same moment; x = times ref\n",
-           rw_pool_threads(pool));
+    printf("%zu threads; %.2f us a parallel region; shares of the limit of the same moment; "
+           "x = times ref\n",
+           rw_pool_threads(pool), region_seconds() * 1e6);
     return true;
 }
 
@@ -115,18 +146,6 @@ static double seconds_of(rw_pool_fn fn, struct job *job)
     for (size_t i = 0; i < rw_pool_threads(pool); i++)
         most = job->seconds[i] > most ? job->seconds[i] : most;
     return most;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t n)
-{
-    qsort(values, n, sizeof *values, by_value);
-    return values[n / 2];
 }
 
 /* The limit of the moment, in the work's bytes or operations a second. */
