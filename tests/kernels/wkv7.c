@@ -195,8 +195,26 @@ static void check_values(struct context *ctx, struct problem *p)
                "N %zu, S[%zu]: want %g, found %g", p->n, i, p->S64[i], (double)floats(p->S)[i]);
 }
 
+/* A state that overflows becomes infinite; zeros that fill up a vector must not make NaN of it. */
+static void check_overflow(struct context *ctx, size_t n)
+{
+    enum { TOKENS = 3, MOST = 20 };
+    float ones[TOKENS * MOST], S[MOST * MOST], y[TOKENS * MOST];
+    for (size_t i = 0; i < TOKENS * n; i++)
+        ones[i] = 1;
+    for (size_t i = 0; i < n * n; i++)
+        S[i] = 0x1p127f;
+    ones[0] = 2; /* so that Σ S a overflows where n is 1 */
+    ctx->kernels->wkv7(y, S, ones, ones, ones, ones, ones, ones, TOKENS, n, n);
+    for (size_t i = 0; i < TOKENS * n; i++)
+        expect(ctx, y[i] == INFINITY, "N %zu: want infinity, found y[%zu] = %g", n, i,
+               (double)y[i]);
+}
+
 static void test_wkv7(struct context *ctx)
 {
+    for (size_t n = 1; n <= 20; n++)
+        check_overflow(ctx, n);
     for (int round = 0; round < ROUNDS; round++) {
         bool hostile = round % 5 == 4;
         struct problem p;

@@ -80,6 +80,8 @@ VEC void step_some(float *S, const struct step *in, const vf *u, const vf *v, vf
     EACH (i, rows) {
         float *p = S + i * n + j;
         vf s = v_fma(load_some(p, m), w, v_fma(u[i], b, v_mul(v[i], k)));
+        if (m < LANES) /* zero times an infinite u would go on into the sums */
+            s = v_keep(s, m);
         store_some(p, s, m);
         y[i] = v_fma(s, r, y[i]);
         if (more)
