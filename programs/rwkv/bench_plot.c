@@ -47,41 +47,45 @@ static rwkv_status write_file(const char *path, const struct rw_str *text, rwkv_
     return status;
 }
 
+/* What all runs have in common. */
+static void describe(const struct rw_bench_run *runs, size_t n, char *to, size_t size)
+{
+    const rwkv_model_info *m = &runs[0].info;
+    bool same = true;
+    for (size_t i = 1; i < n; i++)
+        same = same && runs[i].info.n_layer == m->n_layer && runs[i].info.n_embd == m->n_embd;
+    if (n == 1)
+        snprintf(to, size, "RWKV-%d, %zu layers of %zu channels, %s; %d thread%s, %s", m->version,
+                 m->n_layer, m->n_embd, rwkv_dtype_name(m->dtype), m->threads,
+                 m->threads == 1 ? "" : "s", m->cpu);
+    else if (same)
+        snprintf(to, size, "RWKV-%d, %zu layers of %zu channels", m->version, m->n_layer,
+                 m->n_embd);
+    else
+        snprintf(to, size, "%zu models and ways to run them", n);
+}
+
 static void draw(struct rw_str *text, const struct rw_bench_run *runs, size_t n,
                  const char *const *labels, const struct rw_line *const lines[CHARTS])
 {
+    const struct rw_chart all[CHARTS] = {
+        [DECODE_AFTER] = {"Generating after a long text", "tokens before", "tokens/s", false,
+                          lines[DECODE_AFTER], n},
+        [PREFILL_AFTER] = {"Reading on after a long text", "tokens before", "tokens/s", false,
+                           lines[PREFILL_AFTER], n},
+        [SESSIONS] = {"Sessions generating together", "sessions", "tokens/s of all", true,
+                      lines[SESSIONS], n},
+    };
     struct rw_chart charts[CHARTS];
     size_t n_charts = 0;
     char subtitle[200];
-    const rwkv_model_info *m = &runs[0].info;
-    if (lines[DECODE_AFTER][0].n) {
-        charts[n_charts++] = (struct rw_chart){"Generating after a long text",
-                                               "tokens before",
-                                               "tokens/s",
-                                               false,
-                                               lines[DECODE_AFTER],
-                                               n};
-        charts[n_charts++] = (struct rw_chart){"Reading on after a long text",
-                                               "tokens before",
-                                               "tokens/s",
-                                               false,
-                                               lines[PREFILL_AFTER],
-                                               n};
-    }
-    if (lines[SESSIONS][0].n)
-        charts[n_charts++] = (struct rw_chart){"Sessions generating together",
-                                               "sessions",
-                                               "tokens/s of all",
-                                               true,
-                                               lines[SESSIONS],
-                                               n};
-    if (n == 1)
-        snprintf(subtitle, sizeof subtitle, "RWKV-%d, %zu layers, %zu channels, %s; %d threads, %s",
-                 m->version, m->n_layer, m->n_embd, rwkv_dtype_name(m->dtype), m->threads, m->cpu);
-    else
-        snprintf(subtitle, sizeof subtitle, "%zu runs", n);
-    rw_svg_charts(text, rw_model_name(runs[0].path), subtitle, n > 1 ? labels : NULL, charts,
-                  n_charts);
+    for (size_t c = 0; c < CHARTS; c++)
+        if (all[c].lines[0].n) /* all runs have the same rows */
+            charts[n_charts++] = all[c];
+    bool one = runs[0].path == runs[n - 1].path;
+    describe(runs, n, subtitle, sizeof subtitle);
+    rw_svg_charts(text, one ? rw_model_name(runs[0].path) : "rwkv bench", subtitle,
+                  n > 1 ? labels : NULL, charts, n_charts);
 }
 
 rwkv_status rw_bench_plot(const char *path, const struct rw_bench_run *runs, size_t n,
