@@ -278,10 +278,11 @@ static int compare_tasks(const void *a, const void *b)
 
 static void settle_tasks(struct rw_bench *b)
 {
-    bool many = count_runs(b) > 1, batches = !many || b->plot;
+    bool many = count_runs(b) > 1;
+    if (!b->has_tasks[RW_BENCH_PREFILL] && !b->has_tasks[RW_BENCH_DECODE])
+        default_tasks(b, RW_BENCH_BATCH, many && !b->plot ? "32" : "1,2,4,8,16,32,64");
     default_tasks(b, RW_BENCH_PREFILL, many ? "512" : "16,128,512");
     default_tasks(b, RW_BENCH_DECODE, "64");
-    default_tasks(b, RW_BENCH_BATCH, batches ? "1,2,4,8,16,32,64" : "32");
     qsort(b->tasks, b->n_tasks, sizeof *b->tasks, compare_tasks);
     if (b->plot && !b->length)
         b->length = PLOT_LENGTH;

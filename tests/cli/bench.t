@@ -33,7 +33,7 @@ For programs: JSON and CSV, of several types and numbers of threads, with a long
   Q8_0 threads 2 prefill 8 batch 4
   Q4_K threads 1 prefill 8 batch 4
   Q4_K threads 2 prefill 8 batch 4
-  $ rwkv bench --make 1,64,256,f32 --prompt 3 --decode 2 --batch 0 --length 200 --csv -q --cpu ref |
+  $ rwkv bench --make 1,64,256,f32 --prompt 3 --decode 2 --length 200 --csv -q --cpu ref |
   > python3 "$CASE/bench_check.py" csv
   random weights F32 prefill 3
   random weights F32 decode 2
@@ -43,7 +43,7 @@ For programs: JSON and CSV, of several types and numbers of threads, with a long
   random weights F32 decode-after 133
   random weights F32 prefill-after 200
   random weights F32 decode-after 200
-  $ rwkv bench --prompt 0 --decode 0 --batch 0 --length 64 --json --threads 1 | python3 "$CASE/bench_check.py" json | cut -d' ' -f2-
+  $ rwkv bench --prompt 0 --decode 0 --length 64 --json --threads 1 | python3 "$CASE/bench_check.py" json | cut -d' ' -f2-
   threads 1 64
 
 Charts, and the rates of a sweep side by side.
@@ -61,11 +61,11 @@ Charts, and the rates of a sweep side by side.
   line of 2
   line of 2
   random weights; ref; auto; Generating after a long text; Reading on after a long text; Sessions generating together
-  $ rwkv bench --prompt 1 --decode 0 --batch 0 --length 64 --plot 'no/<where>.svg'
+  $ rwkv bench --prompt 1 --decode 0 --length 64 --plot 'no/<where>.svg'
   ! rwkv: no/<where>.svg: cannot create: No such file or directory
   [1]
   $ cp "$SOURCE/data/builtin.gguf" '<&>.gguf'
-  > rwkv bench '<&>.gguf' --prompt 0 --decode 0 --batch 0 --length 64 --plot b.svg > out && python3 "$CASE/bench_check.py" svg b.svg
+  > rwkv bench '<&>.gguf' --prompt 0 --decode 0 --length 64 --plot b.svg > out && python3 "$CASE/bench_check.py" svg b.svg
   line of 1
   line of 1
   <&>.gguf; Generating after a long text; Reading on after a long text
@@ -74,21 +74,21 @@ Energy, of the packages together.
 
   $ for zone in 0 1 2; do mkdir -p power/intel-rapl:$zone; echo 1000000 > power/intel-rapl:$zone/energy_uj; done
   > echo package-0 > power/intel-rapl:0/name; echo package-1 > power/intel-rapl:1/name; echo psys > power/intel-rapl:2/name
-  > rwkv bench --prompt 1 --decode 0 --batch 0 --energy power --cpu ref | sed -n 's/  */ /g; /J\/token/p; s/^\(prefill 1\) .* /\1 /p'
+  > rwkv bench --prompt 1 --decode 0 --energy power --cpu ref | sed -n 's/  */ /g; /J\/token/p; s/^\(prefill 1\) .* /\1 /p'
   work tokens/s +- bytes/token ops/token of read of f32 J/token
   prefill 1 0.0000
   $ rm power/intel-rapl:1/energy_uj; mkdir power/intel-rapl:1/energy_uj
-  > rwkv bench --prompt 1 --decode 0 --batch 0 --energy power | grep energy
+  > rwkv bench --prompt 1 --decode 0 --energy power | grep energy
   energy        not readable: power/intel-rapl:1/energy_uj: Is a directory
 
 It can be kept, and measured like any other.
 
-  $ rwkv bench --make 1,128,300,q8_0 --prompt 0 --decode 0 --batch 0 --keep m.gguf && rwkv info m.gguf | grep tensors
+  $ rwkv bench --make 1,128,300,q8_0 --prompt 0 --decode 0 --keep m.gguf && rwkv info m.gguf | grep tensors
   types         26 tensors F32, 140 KiB
                 8 tensors Q8_0, 284 KiB
-  $ rwkv bench m.gguf --prompt 2 --decode 0 --batch 0 | head -n 1
+  $ rwkv bench m.gguf --prompt 2 --decode 0 | head -n 1
   m.gguf: RWKV-7, 1 layer of 128 channels, 301 k parameters, mostly Q8_0
-  $ rwkv bench --prompt 2 --decode 0 --batch 0 | head -n 1 | cut -d: -f1
+  $ rwkv bench --prompt 2 --decode 0 | head -n 1 | cut -d: -f1
   built-in model
 
 Errors.
@@ -116,7 +116,7 @@ Errors.
   $ rwkv bench --make 2,64,256 --keep m.gguf
   ! rwkv: m.gguf: exists already
   [1]
-  $ rwkv bench --prompt 0 --decode 0 --batch 0
+  $ rwkv bench --prompt 0 --decode 0
   ! rwkv: bench: wanted something to measure, found only zeros (see 'rwkv bench --help')
   [2]
   $ rwkv bench --sweep types=q8_0

@@ -12,7 +12,7 @@ The program says what it can do; every command has a page.
   $ rwkv help | cmp - "$SOURCE/nothing" 2>/dev/null; rwkv help > a; rwkv -h > b; cmp a b
   $ for c in bench chat convert detokenize forward info run tokenize
   > do rwkv $c --help > a && rwkv help $c > b && cmp a b && head -n 1 a; done
-  rwkv bench: measure how fast a model runs, and how fast it could
+  rwkv bench: measure how fast models run, and how fast they could
   rwkv chat: talk with a model on the terminal
   rwkv convert: convert a model between file formats
   rwkv detokenize: turn token ids into text

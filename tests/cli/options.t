@@ -70,7 +70,7 @@ Mistakes are named, with what was probably meant.
   ! rwkv: chat: wanted only options, found 'hello' (see 'rwkv chat --help')
   [2]
   $ rwkv bench model.pth --make 2,64
-  ! rwkv: bench: wanted one MODEL or --make, found more (see 'rwkv bench --help')
+  ! rwkv: bench: wanted models or --make, found both (see 'rwkv bench --help')
   [2]
   $ rwkv bench --keep model.gguf
   ! rwkv: bench: --keep wants --make with it (see 'rwkv bench --help')
