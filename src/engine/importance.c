@@ -83,12 +83,14 @@ static struct entry *add(struct rwkv_importance *importance, const char *name, s
     return e->sums && e->means ? e : NULL;
 }
 
+/* The means of what was gathered or read; of sums as a file holds them, so that both are the same.
+ */
 static void finish(struct rwkv_importance *importance)
 {
     for (size_t i = 0; i < importance->n_entries; i++) {
         struct entry *e = &importance->entries[i];
         for (size_t k = 0; k < e->n; k++)
-            e->means[k] = (float)(e->sums[k] / (double)e->count);
+            e->means[k] = (float)((double)(float)e->sums[k] / (double)e->count);
         importance->tokens = RW_MAX(importance->tokens, e->count);
     }
 }

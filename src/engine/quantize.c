@@ -79,7 +79,7 @@ static bool check_row(struct row *row, const float *x, size_t n, float limit)
             continue;
         row->refused = true;
         row->refused_at = i;
-        row->refused_value = x[i];
+        row->refused_value = isnan(x[i]) ? NAN : x[i]; /* of no sign */
         return false;
     }
     return true;
