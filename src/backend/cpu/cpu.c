@@ -12,11 +12,19 @@
 #include "base/status.h"
 #include "tensor/dtype.h"
 
+static void free_inputs(struct rw_backend_cpu *cpu)
+{
+    rw_free(cpu->rounded);
+    rw_free(cpu->dot.code);
+    rw_free(cpu->dot.scale);
+    rw_free(cpu->dot.sum);
+}
+
 static void cpu_free(struct rw_backend *be)
 {
     struct rw_backend_cpu *cpu = rw_cpu(be);
     rw_pool_free(cpu->pool);
-    rw_free(cpu->rounded);
+    free_inputs(cpu);
     rw_free(cpu->scratch);
     rw_free(cpu);
 }
@@ -38,11 +46,23 @@ static size_t rounded_size(const struct rw_backend_cpu *cpu, size_t tokens, size
     return cpu->kernels.round_bf16 ? tokens * max_cols : 0;
 }
 
+/* The same for products in integers. */
+static size_t dot_size(const struct rw_backend_cpu *cpu, size_t tokens, size_t max_cols)
+{
+    return cpu->kernels.quantize ? tokens * max_cols : 0;
+}
+
+static size_t dot_bytes(size_t size)
+{
+    return size + size / 32 * sizeof(float) + size / 16 * sizeof(int32_t);
+}
+
 static size_t cpu_scratch_bytes(const struct rw_backend *be, size_t tokens, size_t max_cols)
 {
     const struct rw_backend_cpu *cpu = (const struct rw_backend_cpu *)be;
     return be->threads * scratch_floats(tokens) * sizeof(float) +
-           rounded_size(cpu, tokens, max_cols) * sizeof *cpu->rounded;
+           rounded_size(cpu, tokens, max_cols) * sizeof *cpu->rounded +
+           dot_bytes(dot_size(cpu, tokens, max_cols));
 }
 
 static rwkv_status cpu_prepare(struct rw_backend *be, size_t tokens, size_t max_cols,
@@ -50,13 +70,17 @@ static rwkv_status cpu_prepare(struct rw_backend *be, size_t tokens, size_t max_
 {
     struct rw_backend_cpu *cpu = rw_cpu(be);
     rw_free(cpu->scratch);
-    rw_free(cpu->rounded);
+    free_inputs(cpu);
     cpu->tile_floats = tile_floats(tokens);
     cpu->scratch_floats = scratch_floats(tokens);
     cpu->rounded_size = rounded_size(cpu, tokens, max_cols);
     cpu->scratch = rw_alloc_aligned(be->threads * cpu->scratch_floats, sizeof(float));
     cpu->rounded = rw_alloc_aligned(cpu->rounded_size, sizeof *cpu->rounded);
-    if (!cpu->scratch || !cpu->rounded)
+    cpu->dot_size = dot_size(cpu, tokens, max_cols);
+    cpu->dot.code = rw_alloc_aligned(cpu->dot_size, 1);
+    cpu->dot.scale = rw_alloc_aligned(cpu->dot_size / 32, sizeof *cpu->dot.scale);
+    cpu->dot.sum = rw_alloc_aligned(cpu->dot_size / 16, sizeof *cpu->dot.sum);
+    if (!cpu->scratch || !cpu->rounded || !cpu->dot.code || !cpu->dot.scale || !cpu->dot.sum)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for %zu bytes of scratch",
                        cpu_scratch_bytes(be, tokens, max_cols));
     return RWKV_OK;

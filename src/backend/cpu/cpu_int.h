@@ -25,6 +25,8 @@ struct rw_backend_cpu {
     size_t tile_floats; /* of them, for the tile of outputs; a panel of weights and sums follow */
     uint16_t *rounded;  /* [rounded_size]: inputs of products in BF16 */
     size_t rounded_size;
+    struct rw_dot_input dot; /* [dot_size]: inputs of products in integers */
+    size_t dot_size;
 };
 
 static inline struct rw_backend_cpu *rw_cpu(struct rw_backend *be)
@@ -50,6 +52,14 @@ size_t rw_cpu_round_bf16(struct rw_backend_cpu *cpu, const uint16_t **rounded,
 /* y [tokens, ldy] = rows [row, row + rows) of w times x [tokens, K]; sums [tokens, rows, 16]. */
 void rw_cpu_multiply_bf16(const struct rw_backend_cpu *cpu, float *y, const uint16_t *x,
                           const struct rw_weight *w, float *sums, size_t row, size_t rows,
+                          size_t tokens, size_t ldy);
+
+/* The same for multiplying in integers; a code of NULL: not so. Multiplying takes
+ * RW_CPU_PANEL_ROWS × RW_CPU_PANEL_COLS floats of scratch. */
+size_t rw_cpu_round_int8(struct rw_backend_cpu *cpu, struct rw_dot_input *rounded,
+                         const struct rw_matmul *ops, size_t n_ops, size_t tokens);
+void rw_cpu_multiply_int8(const struct rw_backend_cpu *cpu, float *y, const struct rw_dot_input *x,
+                          const struct rw_weight *w, float *scratch, size_t row, size_t rows,
                           size_t tokens, size_t ldy);
 
 void rw_cpu_wkv7(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch);

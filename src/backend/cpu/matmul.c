@@ -4,6 +4,7 @@
  * sums are never split, so neither the number of threads nor the cut into panels shows in a bit.
  * One token reads the weight where it lies; several tokens unpack a panel of rows to f32 first,
  * which gives the same values in the same order of summation (kernels.h).
+ * Products in BF16 and in integers have files of their own.
  */
 #include <stdint.h>
 
@@ -11,7 +12,8 @@
 #include "base/status.h"
 #include "tensor/dtype.h"
 
-#define MAX_OPS 8 /* done at the same time */
+#define MAX_OPS 8          /* done at the same time */
+#define ONE_TOKEN_ROWS 128 /* of a piece of work: enough to fetch the next while one is done */
 
 struct job {
     struct rw_backend_cpu *cpu;
@@ -19,6 +21,8 @@ struct job {
     size_t n_ops;
     size_t n_tokens;
     const uint16_t *rounded[MAX_OPS]; /* inputs in BF16 of products that take them, or NULL */
+    struct rw_dot_input dot[MAX_OPS]; /* inputs in integers of those that take them */
+    size_t rows;                      /* of a piece of work */
 };
 
 static void finish(const struct rw_kernels *k, enum rw_epilogue epilogue, float *y, size_t n)
@@ -40,7 +44,9 @@ static void one_token(struct job *job, size_t i, float *tile, size_t begin, size
     for (size_t r = begin; r < end; r += RW_CPU_PANEL_ROWS) {
         size_t n = RW_MIN(end - r, (size_t)RW_CPU_PANEL_ROWS);
         float *y = op->epilogue == RW_ADD ? tile : op->y + r;
-        if (job->rounded[i])
+        if (job->dot[i].code)
+            k->matvec_dot[w->dtype](y, &job->dot[i], rw_cpu_row(w, r), n, w->cols, w->stride);
+        else if (job->rounded[i])
             k->matvec_bf16(y, job->rounded[i], rw_cpu_row(w, r), n, w->cols, w->stride);
         else if (w->input_major)
             k->matvec_t[w->dtype](y, op->x, rw_cpu_row(w, r), n, w->cols, w->stride);
@@ -134,7 +140,12 @@ static void outputs(struct job *job, size_t i, float *tile, struct panel p, size
     float *to = op->y + first * w->rows + p.row, *y = add ? tile : to;
     float *unpacked = tile + job->cpu->tile_floats;
     size_t ldy = add ? p.rows : w->rows;
-    if (job->rounded[i])
+    if (job->dot[i].code) {
+        size_t at = first * w->cols;
+        struct rw_dot_input x = {job->dot[i].code + at, job->dot[i].scale + at / 32,
+                                 job->dot[i].sum + at / 16};
+        rw_cpu_multiply_int8(job->cpu, y, &x, w, unpacked, p.row, p.rows, tokens, ldy);
+    } else if (job->rounded[i])
         rw_cpu_multiply_bf16(job->cpu, y, job->rounded[i] + first * w->cols, w, unpacked, p.row,
                              p.rows, tokens, ldy);
     else
@@ -158,18 +169,23 @@ static void many_tokens(struct job *job, size_t i, float *tile, size_t begin, si
     }
 }
 
-static void part(void *ctx, size_t index, size_t count)
+static size_t pieces(const struct job *job, size_t i)
+{
+    return (job->ops[i].w->rows + job->rows - 1) / job->rows;
+}
+
+static void piece(void *ctx, size_t index, size_t thread)
 {
     struct job *job = ctx;
-    float *tile = job->cpu->scratch + index * job->cpu->scratch_floats;
-    for (size_t i = 0; i < job->n_ops; i++) {
-        size_t begin, end;
-        rw_pool_share(job->ops[i].w->rows, 16, index, count, &begin, &end);
-        if (job->n_tokens == 1)
-            one_token(job, i, tile, begin, end);
-        else
-            many_tokens(job, i, tile, begin, end);
-    }
+    float *tile = job->cpu->scratch + thread * job->cpu->scratch_floats;
+    size_t i = 0;
+    for (; index >= pieces(job, i); i++)
+        index -= pieces(job, i);
+    size_t begin = index * job->rows, end = RW_MIN(begin + job->rows, job->ops[i].w->rows);
+    if (job->n_tokens == 1)
+        one_token(job, i, tile, begin, end);
+    else
+        many_tokens(job, i, tile, begin, end);
 }
 
 void rw_cpu_matmul(struct rw_backend *be, const struct rw_matmul *ops, size_t n_ops,
@@ -177,8 +193,12 @@ void rw_cpu_matmul(struct rw_backend *be, const struct rw_matmul *ops, size_t n_
 {
     for (size_t n; n_tokens > 0 && n_ops > 0; ops += n, n_ops -= n) {
         struct job job = {.cpu = rw_cpu(be), .ops = ops, .n_tokens = n_tokens};
+        job.rows = n_tokens == 1 ? ONE_TOKEN_ROWS : RW_CPU_PANEL_ROWS;
         n = rw_cpu_round_bf16(job.cpu, job.rounded, ops, RW_MIN(n_ops, (size_t)MAX_OPS), n_tokens);
-        job.n_ops = n;
-        rw_pool_run(job.cpu->pool, part, &job);
+        n = rw_cpu_round_int8(job.cpu, job.dot, ops, n, n_tokens);
+        size_t count = 0;
+        for (size_t i = 0; i < n; i++)
+            count += pieces(&job, i);
+        rw_pool_each(job.cpu->pool, piece, &job, count);
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kernels of AVX2, FMA and F16C. */
-#include "kernels/x86/quants.h"
+#include "kernels/x86/dot_avx2.h"
 #include "kernels/x86/vec_avx2.h"
 
 #define VEC_NAME(name) name##_avx2
@@ -8,7 +8,10 @@
 /* In the order of their needs: wkv7 uses matvec, norm and math. */
 #include "kernels/vec/math.h"
 #include "kernels/vec/matvec.h"
-#include "kernels/vec/blocks.h"
+#include "kernels/vec/dot_types.h"
+#include "kernels/vec/dot.h"
+#include "kernels/vec/dot_matmul.h"
+#include "kernels/vec/dot_put.h"
 #include "kernels/vec/unpack.h"
 #include "kernels/vec/matmul.h"
 #include "kernels/vec/norm.h"
@@ -21,7 +24,7 @@
 void rw_kernels_avx2(struct rw_kernels *kernels)
 {
     put_matvec(kernels);
-    put_blocks(kernels);
+    put_dot(kernels);
     put_unpack(kernels);
     put_matmul(kernels);
     put_norm(kernels);

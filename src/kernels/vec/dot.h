@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Products in integers with weights of block types; what they are is defined in kernels.h. Body for
+ * one instruction set; see vec/base.h.
+ *
+ * 16 rows of the weight lie side by side, 4 columns at a time, so that one instruction multiplies
+ * 4 codes of LANES rows by 4 activations that are the same for all, and each lane is one output.
+ * Nothing is stored in that order: a piece of 16 rows is put into it in the first cache (its image:
+ * vec/dot_types.h), right before it is used.
+ *
+ * Besides the operations of vec/base.h, on a vector `vi` of LANES int32 or 4·LANES bytes:
+ *
+ *   vi_load(p), vi_store(p, v), vi_load_u16(p)   LANES dwords; LANES 16-bit numbers
+ *   vi_set(n), vi_bytes(n)                 the same in every dword, every byte
+ *   vi_broadcast(p)                        4 bytes at p in every dword
+ *   vi_and, vi_or, vi_sub (dwords)
+ *   vi_shift_left, vi_shift_right, vi_shift_right_signed(v, n)   of dwords
+ *   vi_fifth(v, j)                         16 in byte i of each dword that has bit 4j + i set
+ *   vi_wide(v), vi_iq4(v)                  signed bytes, nibbles of IQ4 types, to wide codes:
+ *                                          codes of 8 bits, DOT_WIDE_OFFSET above the value
+ *   vi_dot(sum, codes, x, wide)            sum + the 4 products of each dword of codes, below 128
+ *                                          unless wide, and signed bytes x
+ *   vi_interleave(to, rows, at, r)         4 dwords at byte `at` of LANES rows from r on, so that
+ *                                          those of one column lie together, IMAGE_DWORD bytes
+ *                                          from one column to the next
+ *   v_from_vi(v), v_store_codes(p, v)      dwords to floats; whole floats to signed bytes at p
+ *   v_max_all(v)                           the largest lane
+ * and DOT_TOKENS, DOT_VECTORS: the register tile of matmul_dot.
+ */
+#include <math.h>
+#include <string.h>
+
+#define PIECE 512             /* columns of an image */
+#define IMAGE_MAX (16 * 576)  /* bytes of the largest image: Q8_0 */
+#define PIECE_BYTES (16 * 34) /* of the widest row of a piece: Q8_0 */
+
+/* --- activations ------------------------------------------------------------------------------ */
+
+/* Lanes of floats that are whole numbers, so their sum is exact. */
+VEC int32_t whole_sum(const vf *v, size_t n)
+{
+    vf sum = v[0];
+    EACH (i, n - 1)
+        sum = v_add(sum, v[i + 1]);
+    return (int32_t)v_sum(sum);
+}
+
+VEC void quantize_block(int8_t *code, float *scale, int32_t *sum, const float *x)
+{
+    vf v[32 / LANES], most = v_zero(), finite = v_zero();
+    EACH (i, 32 / LANES) {
+        v[i] = v_load(x + i * LANES);
+        most = v_max(most, v_abs(v[i]));
+        finite = v_fma(v[i], v_zero(), finite); /* NaN as soon as one is not */
+    }
+    float m = v_max_all(most), inverse = 127 / m;
+    if (v_sum(finite) != 0 || !(inverse <= 0x1.fffffep127f)) {
+        *scale = v_sum(finite) != 0 ? NAN : 0;
+        memset(code, 0, 32);
+        sum[0] = sum[1] = 0;
+        return;
+    }
+    *scale = m / 127;
+    EACH (i, 32 / LANES) {
+        v[i] = v_round(v_mul(v[i], v_set(inverse)));
+        v_store_codes(code + i * LANES, v[i]);
+    }
+    sum[0] = whole_sum(v, 16 / LANES);
+    sum[1] = whole_sum(v + 16 / LANES, 16 / LANES);
+}
+
+static RW_QUANTIZE_FN(VEC_NAME(quantize))
+{
+    for (size_t i = 0; i < n; i += 32)
+        quantize_block(code + i, scale + i / 32, sum + i / 16, x + i);
+}
+
+/* What a group adds whatever the weights' codes: −offset · Σq to the integer sum; and d · Σq, which
+ * the group's minimum multiplies. */
+VEC void group_sums(rwkv_dtype type, int offset, int32_t *init, float *xsum, const float *scale,
+                    const int32_t *sum, size_t cols)
+{
+    const size_t group = dot_group(type);
+    for (size_t g = 0; g < cols / group; g++) {
+        int32_t s = group == 16 ? sum[g] : sum[2 * g] + sum[2 * g + 1];
+        init[g] = -offset * s;
+        if (dot_has_min(type))
+            xsum[g] = scale[g * group / 32] * (float)s;
+    }
+}
+
+/* --- images ----------------------------------------------------------------------------------- */
+
+/* Memory must always be at work, and can only work on some 16 lines at a time: so the lines of the
+ * 16 rows that come next are fetched a few in every step of this block, of which there are one for
+ * each piece of 16 bytes that an image is made of and one for each group that it is used for. */
+VEC void fetch_step(rwkv_dtype type, const uint8_t *ahead, const size_t step)
+{
+    const struct dot_layout at = dot_layout(type);
+    const size_t lines = (RW_PANEL_ROWS * at.bytes + 63) / 64;
+    const size_t steps = at.pieces + at.elements / dot_group(type);
+    const size_t first = step * lines / steps, end = (step + 1) * lines / steps;
+    EACH (i, end - first)
+        prefetch(ahead, 64 * (first + i));
+}
+
+/* Left to itself the compiler gathers several of these in a vector, which takes longer. */
+VEC void copy_alone(uint8_t *to, const uint8_t *from, const size_t n)
+{
+    memcpy(to, from, n);
+    IN_MEMORY(*to);
+}
+
+VEC void image_block(rwkv_dtype type, uint8_t *image, const struct image_rows *rows,
+                     const uint8_t *ahead)
+{
+    const struct dot_layout at = dot_layout(type);
+    EACH (p, at.pieces) {
+        fetch_step(type, ahead, p);
+        EACH (h, RW_PANEL_ROWS / LANES)
+            vi_interleave(image + 4 * p * IMAGE_DWORD + h * LANES * 4, rows, at.pieces_at + 16 * p,
+                          h * LANES);
+    }
+    uint8_t *dwords = image + 4 * at.pieces * IMAGE_DWORD;
+    uint8_t *halves = dwords + at.dwords * IMAGE_DWORD;
+    EACH (r, RW_PANEL_ROWS) {
+        const uint8_t *row = image_row(rows, r);
+        EACH (i, at.dwords)
+            copy_alone(dwords + i * IMAGE_DWORD + 4 * r, row + at.dwords_at + 4 * i, 4);
+        EACH (i, at.halves)
+            copy_alone(halves + i * IMAGE_HALF + 2 * r, row + at.halves_at + 2 * i, 2);
+    }
+}
+
+/* The image of 16 rows of cols ≤ PIECE columns. `ahead` is what to fetch meanwhile. */
+VEC void image_fill(rwkv_dtype type, uint8_t *image, const uint8_t *w, size_t cols, size_t stride,
+                    const uint8_t *ahead)
+{
+    const struct dot_layout at = dot_layout(type);
+    struct image_rows rows = {{w, w + stride, w + 2 * stride, w + 3 * stride}, stride, 3 * stride};
+    for (size_t b = 0; b < cols / at.elements; b++) {
+        image_block(type, image, &rows, ahead);
+        image += dot_image_bytes(type);
+        ahead += RW_PANEL_ROWS * at.bytes;
+        FORGET(ahead);
+        EACH (i, 4) {
+            rows.first[i] += at.bytes;
+            FORGET(rows.first[i]);
+        }
+    }
+}
+
+/* What to fetch meanwhile: the piece at w takes up the same share of its 16 rows as this of the 16
+ * after them. */
+VEC const uint8_t *ahead_of(rwkv_dtype type, const uint8_t *w, size_t k, size_t stride)
+{
+    const struct dot_layout at = dot_layout(type);
+    return w + RW_PANEL_ROWS * (stride + k / at.elements * at.bytes);
+}
+
+/* The image of columns [k, k + cols) of the rows at w. Where fewer than 16 exist the others are
+ * zeros. */
+VEC void image_open(rwkv_dtype type, uint8_t *image, const uint8_t *w, size_t rows, size_t k,
+                    size_t cols, size_t stride)
+{
+    const struct dot_layout at = dot_layout(type);
+    const uint8_t *ahead = ahead_of(type, w, k, stride);
+    w += k / at.elements * at.bytes;
+    if (rows >= RW_PANEL_ROWS) {
+        image_fill(type, image, w, cols, stride, ahead);
+        return;
+    }
+    uint8_t copy[RW_PANEL_ROWS * PIECE_BYTES] = {0};
+    for (size_t r = 0; r < rows; r++)
+        memcpy(copy + r * PIECE_BYTES, w + r * stride, cols / at.elements * at.bytes);
+    image_fill(type, image, copy, cols, PIECE_BYTES, ahead);
+}
+
+/* --- one token -------------------------------------------------------------------------------- */
+
+/* Add the block in `image` (at LANES of its rows) to their sums. */
+VEC vf dot_block(rwkv_dtype type, vf acc, const uint8_t *image, const struct dot_head *head,
+                 const int8_t *x, const float *scale, const int32_t *init, const float *xsum,
+                 const uint8_t *ahead)
+{
+    const size_t group = dot_group(type);
+    EACH (g, dot_layout(type).elements / group) {
+        fetch_step(type, ahead, dot_layout(type).pieces + g);
+        vi sum = vi_set(init[g]);
+        EACH (j, group / 4)
+            sum = vi_dot(sum, dot_codes(type, image, g * group / 4 + j),
+                         vi_broadcast(x + g * group + 4 * j), dot_wide(type));
+        vf both = v_mul(dot_scale(type, head, image, g), v_set(scale[g * group / 32]));
+        acc = v_fma(v_from_vi(sum), both, acc);
+        if (dot_has_min(type))
+            acc = v_fma(dot_min(type, head, image, g), v_set(xsum[g]), acc);
+    }
+    return acc;
+}
+
+/* Add a piece of `cols` columns to the sums of 16 rows. `ahead` as in image_fill. */
+VEC void dot_image(rwkv_dtype type, float *acc, const uint8_t *image, const int8_t *x,
+                   const float *scale, const int32_t *sum, size_t cols, const uint8_t *ahead)
+{
+    const size_t step = dot_layout(type).elements, group = dot_group(type);
+    int32_t init[PIECE / 16];
+    float xsum[PIECE / 16];
+    group_sums(type, dot_offset(type), init, xsum, scale, sum, cols);
+    for (size_t row = 0; row < RW_PANEL_ROWS; row += LANES) {
+        const uint8_t *p = image;
+        vf total = v_load(acc + row);
+        for (size_t k = 0; k < cols; k += step, p += dot_image_bytes(type)) {
+            struct dot_head head = dot_head(type, p, row);
+            total = dot_block(type, total, p + 4 * row, &head, x + k, scale + k / 32,
+                              init + k / group, xsum + k / group,
+                              ahead + k / step * RW_PANEL_ROWS * dot_layout(type).bytes);
+        }
+        v_store(acc + row, total);
+    }
+}
+
+VEC void matvec_dot(rwkv_dtype type, float *y, const struct rw_dot_input *x, const uint8_t *w,
+                    size_t rows, size_t cols, size_t stride)
+{
+    uint8_t image[IMAGE_MAX] __attribute__((aligned(64)));
+    for (size_t r = 0; r < rows; r += RW_PANEL_ROWS, w += RW_PANEL_ROWS * stride) {
+        size_t n = rows - r < RW_PANEL_ROWS ? rows - r : RW_PANEL_ROWS;
+        float acc[RW_PANEL_ROWS] = {0};
+        for (size_t k = 0; k < cols; k += PIECE) {
+            size_t count = cols - k < PIECE ? cols - k : PIECE;
+            image_open(type, image, w, n, k, count, stride);
+            dot_image(type, acc, image, x->code + k, x->scale + k / 32, x->sum + k / 16, count,
+                      ahead_of(type, w, k, stride));
+        }
+        memcpy(y + r, acc, n * sizeof *acc);
+    }
+}
+
+/* --- panels ----------------------------------------------------------------------------------- */
+
+/* Take the block in `image` apart, whose first column is k of the panel. */
+VEC void panel_block(rwkv_dtype type, const struct rw_panel *to, const uint8_t *image, size_t k,
+                     const uint8_t *ahead)
+{
+    const size_t elements = dot_layout(type).elements, group = dot_group(type);
+    for (size_t row = 0; row < RW_PANEL_ROWS; row += LANES) {
+        const uint8_t *p = image + 4 * row;
+        struct dot_head head = dot_head(type, image, row);
+        EACH (j, elements / 4)
+            vi_store(to->code + (k / 4 + j) * IMAGE_DWORD + 4 * row, dot_codes(type, p, j));
+        EACH (g, elements / group) {
+            fetch_step(type, ahead, dot_layout(type).pieces + g);
+            size_t at = (k / group + g) * RW_PANEL_ROWS + row;
+            v_store(to->scale + at, dot_scale(type, &head, p, g));
+            if (dot_has_min(type))
+                v_store(to->min + at, dot_min(type, &head, p, g));
+        }
+    }
+}
+
+VEC void panel(rwkv_dtype type, const struct rw_panel *to, const uint8_t *w, size_t rows,
+               size_t cols, size_t stride)
+{
+    const struct dot_layout at = dot_layout(type);
+    uint8_t image[IMAGE_MAX] __attribute__((aligned(64)));
+    for (size_t k = 0; k < cols; k += PIECE) {
+        size_t count = cols - k < PIECE ? cols - k : PIECE;
+        image_open(type, image, w, rows, k, count, stride);
+        const uint8_t *ahead = ahead_of(type, w, k, stride);
+        for (size_t i = 0; i < count / at.elements; i++) {
+            panel_block(type, to, image + i * dot_image_bytes(type), k + i * at.elements,
+                        ahead + i * RW_PANEL_ROWS * at.bytes);
+        }
+    }
+}
