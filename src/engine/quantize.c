@@ -44,7 +44,7 @@ struct quantization {
 
 static size_t columns_of(const struct rw_tensor *t)
 {
-    return t->shape[t->n_dims - 1];
+    return t->n_dims ? t->shape[t->n_dims - 1] : 1;
 }
 
 static size_t rows_of_part(const struct quantization *q, size_t columns)
@@ -160,7 +160,7 @@ static rwkv_status write_view(struct quantization *q, struct rw_writer *w,
                               rwkv_quantized_tensor *report, double *weighted_sum, rwkv_error *err)
 {
     struct part p = {q, from, weights, report->to, .columns = columns_of(from)};
-    size_t n_rows = rw_tensor_elements(from) / p.columns;
+    size_t n_rows = p.columns ? rw_tensor_elements(from) / p.columns : 0;
     rw_dtype_size(p.to, p.columns, &p.row_bytes);
     for (p.first = 0; p.first < n_rows; p.first += p.count) {
         p.count = RW_MIN(rows_of_part(q, p.columns), n_rows - p.first);

@@ -485,6 +485,71 @@ static void test_bad_numbers(void **state)
     }
 }
 
+/* A low-rank pair of rank 0: a GGUF cannot hold it. */
+static void test_empty_pair(void **state)
+{
+    struct tensors t = {.n = 0};
+    char path[1024];
+    (void)state;
+    tensors_read(&t, SMALL_F32);
+    for (int block = 0; block < 2; block++) {
+        char name[64];
+        snprintf(name, sizeof name, "blocks.%d.att.g1", block);
+        tensors_find(&t, name)->shape[1] = 0;
+        snprintf(name, sizeof name, "blocks.%d.att.g2", block);
+        tensors_find(&t, name)->shape[0] = 0;
+    }
+    tensors_write(&t, ".safetensors", path);
+    refuse(path, (rwkv_quantize_options){.dtype = RWKV_DTYPE_Q8_0, .vocab = "bytes"},
+           RWKV_ERROR_UNSUPPORTED, "time_mix_g1");
+    unlink(path);
+    tensors_free(&t);
+}
+
+/* What an importance file must not say. Any container is read. */
+static void test_hostile_importance(void **state)
+{
+    static const struct {
+        const char *sums, *counts, *words;
+        float sum, count;
+        rwkv_dtype dtype;
+    } cases[] = {
+        {"output.weight.in_sum2", "other.weight.counts", "wanted sums and one count", 1, 1,
+         RWKV_DTYPE_F32},
+        {"output.weight.in_sum2", "output.weight.counts", "wanted sums and one count", 1, 1,
+         RWKV_DTYPE_I32},
+        {"output.weight.in_sum2", "output.weight.counts", "wanted a count of tokens, found -1", 1,
+         -1, RWKV_DTYPE_F32},
+        {"output.weight.in_sum2", "output.weight.counts", "wanted a count of tokens", 1, NAN,
+         RWKV_DTYPE_F32},
+        {"output.weight.in_sum2", "output.weight.counts", "found -2 at 0", -2, 1, RWKV_DTYPE_F32},
+        {"output.weight.in_sum2", "output.weight.counts", "wanted sums of squares", NAN, 1,
+         RWKV_DTYPE_F32},
+        {"output.weight.in_sum2", "output.weight.counts", "wanted sums of squares", INFINITY, 1,
+         RWKV_DTYPE_F32},
+        {"output.weight.in_sum2", "output.weight.counts", "found no tensor", 1, 0, RWKV_DTYPE_F32},
+        {"output.weight", "output.weight.counts", "found no tensor", 1, 1, RWKV_DTYPE_F32},
+    };
+    (void)state;
+    for (size_t i = 0; i < RW_COUNT(cases); i++) {
+        const float sums[] = {cases[i].sum, 1};
+        const rwkv_write_tensor tensors[] = {
+            {cases[i].sums, cases[i].dtype, 1, {2}, sums},
+            {cases[i].counts, RWKV_DTYPE_F32, 1, {1}, &cases[i].count},
+        };
+        char path[1024];
+        rwkv_importance *importance = NULL;
+        rwkv_error err = {0};
+        snprintf(path, sizeof path, "/tmp/rwkv-test-%ld.safetensors", (long)getpid());
+        assert_int_equal(rwkv_file_write(path, tensors, 2, NULL), RWKV_OK);
+        assert_int_equal(rwkv_importance_open(path, &importance, &err), RWKV_ERROR_FORMAT);
+        if (!strstr(err.message, cases[i].words))
+            fail_msg("wanted '%s' in '%s'", cases[i].words, err.message);
+        assert_null(importance);
+        unlink(path);
+    }
+}
+
 static int stop_early(void *user, uint64_t done, uint64_t total)
 {
     (void)user;
@@ -547,6 +612,8 @@ int main(void)
         cmocka_unit_test(test_bad_numbers),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_foreign_importance),
+        cmocka_unit_test(test_empty_pair),
+        cmocka_unit_test(test_hostile_importance),
     };
     set_paths();
     return cmocka_run_group_tests(tests, NULL, tear_down);
