@@ -235,5 +235,7 @@ void rw_kernels_avx512(struct rw_kernels *kernels);
 void rw_kernels_avx512vnni(struct rw_kernels *kernels);
 void rw_kernels_avx512bf16(struct rw_kernels *kernels);
 void rw_kernels_neon(struct rw_kernels *kernels);
+void rw_kernels_neon_dotprod(struct rw_kernels *kernels);
+void rw_kernels_neon_i8mm(struct rw_kernels *kernels);
 
 #endif

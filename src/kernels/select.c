@@ -37,5 +37,9 @@ void rw_kernels_init(struct rw_kernels *kernels, unsigned cpu)
 #elif defined(__aarch64__)
     if (cpu & RW_CPU_NEON)
         rw_kernels_neon(kernels);
+    if (cpu & RW_CPU_NEON_DOTPROD)
+        rw_kernels_neon_dotprod(kernels);
+    if (cpu & RW_CPU_NEON_I8MM)
+        rw_kernels_neon_i8mm(kernels);
 #endif
 }

@@ -129,8 +129,8 @@ double golden_rms(const float *a, const float *b, size_t n)
 
 const char *const *golden_isas(void)
 {
-    static const char *const all[] = {"avx512bf16", "avx512vnni", "avx512", "avxvnni",
-                                      "avx2",       "neon",       "ref"};
+    static const char *const all[] = {"avx512bf16", "avx512vnni",   "avx512", "avxvnni", "avx2",
+                                      "neon-i8mm",  "neon-dotprod", "neon",   "ref"};
     static const char *have[sizeof all / sizeof *all + 1];
     size_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {

@@ -42,6 +42,8 @@ static const struct isa {
 } isas[] = {
     {"ref", 0, 16, false},
     {"neon", RW_CPU_NEON, 8, true},
+    {"neon-dotprod", RW_CPU_NEON | RW_CPU_NEON_DOTPROD, 8, true},
+    {"neon-i8mm", RW_CPU_NEON | RW_CPU_NEON_DOTPROD | RW_CPU_NEON_I8MM, 8, true},
     {"avx2", RW_CPU_AVX2, 8, true},
     {"avxvnni", RW_CPU_AVX2 | RW_CPU_AVX_VNNI, 8, true},
     {"avx512", RW_CPU_AVX2 | RW_CPU_AVX512, 16, true},

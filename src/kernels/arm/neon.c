@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kernels of NEON, which every 64-bit ARM has. */
-#include "kernels/arm/quants.h"
+#include "kernels/arm/dot_neon.h"
 #include "kernels/arm/vec_neon.h"
 
 #define VEC_NAME(name) name##_neon
@@ -8,7 +8,10 @@
 /* In the order of their needs: wkv7 uses matvec, norm and math. */
 #include "kernels/vec/math.h"
 #include "kernels/vec/matvec.h"
-#include "kernels/vec/blocks.h"
+#include "kernels/vec/dot_types.h"
+#include "kernels/vec/dot.h"
+#include "kernels/vec/dot_matmul.h"
+#include "kernels/vec/dot_put.h"
 #include "kernels/vec/unpack.h"
 #include "kernels/vec/matmul.h"
 #include "kernels/vec/norm.h"
@@ -16,11 +19,12 @@
 #include "kernels/vec/elementwise.h"
 #include "kernels/vec/wkv7.h"
 #include "kernels/vec/probe.h"
+#include "kernels/vec/probe_int8.h"
 
 void rw_kernels_neon(struct rw_kernels *kernels)
 {
     put_matvec(kernels);
-    put_blocks(kernels);
+    put_dot(kernels);
     put_unpack(kernels);
     put_matmul(kernels);
     put_norm(kernels);
@@ -28,4 +32,5 @@ void rw_kernels_neon(struct rw_kernels *kernels)
     put_elementwise(kernels);
     put_wkv7(kernels);
     put_probe(kernels);
+    put_probe_int8(kernels);
 }

@@ -12,20 +12,23 @@
  *
  *   vi_load(p), vi_store(p, v), vi_load_u16(p)   LANES dwords; LANES 16-bit numbers
  *   vi_set(n), vi_bytes(n)                 the same in every dword, every byte
- *   vi_broadcast(p)                        4 bytes at p in every dword
+ *   vi_broadcast(p)                        4 bytes at p for every dword: a `vi_same`
  *   vi_and, vi_or, vi_sub (dwords)
  *   vi_shift_left, vi_shift_right, vi_shift_right_signed(v, n)   of dwords
  *   vi_fifth(v, j)                         16 in byte i of each dword that has bit 4j + i set
  *   vi_wide(v), vi_iq4(v)                  signed bytes, nibbles of IQ4 types, to wide codes:
  *                                          codes of 8 bits, DOT_WIDE_OFFSET above the value
  *   vi_dot(sum, codes, x, wide)            sum + the 4 products of each dword of codes, below 128
- *                                          unless wide, and signed bytes x
+ *                                          unless wide, and signed bytes x, a `vi_same`
  *   vi_interleave(to, rows, at, r)         4 dwords at byte `at` of LANES rows from r on, so that
  *                                          those of one column lie together, IMAGE_DWORD bytes
  *                                          from one column to the next
  *   v_from_vi(v), v_store_codes(p, v)      dwords to floats; whole floats to signed bytes at p
  *   v_max_all(v)                           the largest lane
- * and DOT_TOKENS, DOT_VECTORS: the register tile of matmul_dot.
+ *   VI_FORGET(v)                           the compiler forgets what is in v
+ * and DOT_TOKENS, DOT_VECTORS: the register tile of matmul_dot. Where VI_DOT_TILE is defined, so is
+ * vi_dot_tile(sum, x, init, code, columns, tokens): the integer sums of a tile by other
+ * instructions.
  */
 #include <math.h>
 #include <string.h>

@@ -53,6 +53,15 @@ VEC void tile_group(rwkv_dtype type, vi sum[DOT_TOKENS][DOT_VECTORS], const stru
                     const uint8_t *const *code, size_t g, const size_t tokens, const size_t vectors)
 {
     const size_t group = dot_group(type);
+#ifdef VI_DOT_TILE
+    const int8_t *x[DOT_TOKENS];
+    int32_t init[DOT_TOKENS];
+    EACH (t, tokens) {
+        x[t] = rows->code[t] + g * group;
+        init[t] = rows->init[t][g];
+    }
+    vi_dot_tile(sum, x, init, code[0] + g * group / 4 * IMAGE_DWORD, group, tokens);
+#else
     EACH (t, tokens)
         EACH (v, vectors)
             sum[t][v] = vi_set(rows->init[t][g]);
@@ -61,11 +70,12 @@ VEC void tile_group(rwkv_dtype type, vi sum[DOT_TOKENS][DOT_VECTORS], const stru
         EACH (v, vectors)
             w[v] = vi_load(code[v] + (g * group / 4 + j) * IMAGE_DWORD);
         EACH (t, tokens) {
-            vi x = vi_broadcast(rows->code[t] + g * group + 4 * j);
+            vi_same x = vi_broadcast(rows->code[t] + g * group + 4 * j);
             EACH (v, vectors)
                 sum[t][v] = vi_dot(sum[t][v], w[v], x, dot_wide(type));
         }
     }
+#endif
 }
 
 /* `cols` columns from k on, for outputs of rows r … r + vectors · LANES. */

@@ -6,20 +6,19 @@
 static RW_PROBE_OPS_FN(VEC_NAME(probe_int8))
 {
     static const int8_t some[LANES * 4] = {1, -1, 2, -2, 3, -3};
-    vint acc[INT8_CHAINS], u, s;
+    const vi_same s = vi_broadcast(some);
+    vi acc[INT8_CHAINS], u = vi_load(some);
     int32_t sums[LANES];
     double total = 0;
-    memcpy(&s, some, sizeof s);
-    u = s;
     EACH (j, INT8_CHAINS)
-        acc[j] = s;
+        acc[j] = u;
     for (size_t i = 0; i < iterations; i++)
         EACH (j, INT8_CHAINS) {
-            __asm__("" : "+v"(u));
-            acc[j] = v_dot(acc[j], u, s);
+            VI_FORGET(u);
+            acc[j] = vi_dot(acc[j], u, s, 0);
         }
     EACH (j, INT8_CHAINS) {
-        memcpy(sums, &acc[j], sizeof sums);
+        vi_store(sums, acc[j]);
         for (size_t lane = 0; lane < LANES; lane++)
             total += sums[lane];
     }

@@ -16,6 +16,9 @@
 #endif
 
 typedef __m256i vi;
+typedef vi vi_same;
+
+#define VI_FORGET(v) __asm__("" : "+v"(v))
 
 VEC vi vi_load(const void *p)
 {

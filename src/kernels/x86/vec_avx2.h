@@ -203,20 +203,4 @@ VEC void v_transpose(vf rows[LANES])
     }
 }
 
-/* Integers: `vint` is eight sums of 32 bits, or 32 bytes. */
-typedef __m256i vint;
-
-/* To each sum the four products of unsigned bytes of `u` and signed bytes of `s` at its place. The
- * instruction of VNNI is exact; without it each two products are added with saturation to 16 bits
- * first, exact while |u·s| of both together stay below 2¹⁵. */
-VEC vint v_dot(vint sum, vint u, vint s)
-{
-#ifdef __AVXVNNI__
-    return _mm256_dpbusd_avx_epi32(sum, u, s);
-#else
-    vint pairs = _mm256_maddubs_epi16(u, s);
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-#endif
-}
-
 #endif

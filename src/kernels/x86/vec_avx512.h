@@ -191,20 +191,4 @@ VEC void v_transpose(vf rows[LANES])
     }
 }
 
-/* Integers: `vint` is sixteen sums of 32 bits, or 64 bytes. */
-typedef __m512i vint;
-
-/* To each sum the four products of unsigned bytes of `u` and signed bytes of `s` at its place. The
- * instruction of VNNI is exact; without it each two products are added with saturation to 16 bits
- * first, exact while |u·s| of both together stay below 2¹⁵. */
-VEC vint v_dot(vint sum, vint u, vint s)
-{
-#ifdef __AVX512VNNI__
-    return _mm512_dpbusd_epi32(sum, u, s);
-#else
-    vint pairs = _mm512_maddubs_epi16(u, s);
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
-#endif
-}
-
 #endif
