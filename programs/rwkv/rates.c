@@ -28,17 +28,19 @@ static void print_line(struct rw_rates *r, double now)
 {
     qsort(r->times, r->steps, sizeof *r->times, compare_times);
     uint64_t memory = rw_env_memory_peak();
-    double median = 1e3 * (double)r->times[r->steps / 2];
+    double median = 1e3 * (double)r->times[r->steps / 2], least = 1e3 * (double)r->times[0];
     rw_note("%s %10llu tokens: %s tokens/s, a token %.4f ms (median), %.4f ms (least), memory %llu "
             "KiB\n",
             r->label, (unsigned long long)r->done,
-            rw_show_rate((double)(r->done - r->from), now - r->line).text, median,
-            1e3 * (double)r->times[0], (unsigned long long)(memory >> 10));
+            rw_show_rate((double)r->timed, now - r->line).text, median, 1e3 * (double)r->times[0],
+            (unsigned long long)(memory >> 10));
     if (r->lines++ == 0) {
         r->first_median = median;
+        r->first_least = least;
         r->first_memory = memory;
     }
     r->last_median = median;
+    r->last_least = least;
     r->last_memory = memory;
 }
 
@@ -50,27 +52,33 @@ void rw_rates_add(struct rw_rates *r, size_t tokens)
     bool first = r->done == 0;
     r->done += tokens;
     if (first) {
-        r->from = r->done;
         r->line = r->step = now;
         return;
     }
     r->times[r->steps++] = (float)((now - r->step) / (double)tokens);
+    r->timed += tokens;
     r->step = now;
     if (r->done - r->from < r->every)
         return;
     print_line(r, now);
     r->from = r->done;
-    r->steps = 0;
+    r->steps = r->timed = 0;
     r->line = r->step = rw_env_seconds();
+}
+
+static double change(double first, double last)
+{
+    return 100 * (last / first - 1);
 }
 
 void rw_rates_end(struct rw_rates *r)
 {
     if (r->lines > 1)
-        rw_note("%s from the first of %zu lines to the last: time a token %+.2f %%, memory %+.2f "
-                "%%\n",
-                r->label, r->lines, 100 * (r->last_median / r->first_median - 1),
-                100 * ((double)r->last_memory / (double)r->first_memory - 1));
+        rw_note("%s from the first of %zu lines to the last: time a token %+.2f %% (median), "
+                "%+.2f %% (least), memory %+.2f %%\n",
+                r->label, r->lines, change(r->first_median, r->last_median),
+                change(r->first_least, r->last_least),
+                change((double)r->first_memory, (double)r->last_memory));
     rw_free(r->times);
     *r = (struct rw_rates){0};
 }

@@ -17,13 +17,13 @@ struct rw_rates {
     size_t every;  /* tokens a line; 0: none of all this */
     uint64_t done; /* tokens */
 
-    float *times; /* [every] of the steps since the last line: seconds a token */
-    size_t steps;
-    uint64_t from;     /* tokens at the last line */
-    double line, step; /* moments: of the last line and step */
+    float *times;        /* [every] of the steps since the last line: seconds a token */
+    size_t steps, timed; /* since the last line; tokens of the steps */
+    uint64_t from;       /* tokens at the last line */
+    double line, step;   /* moments: of the last line and step */
 
     size_t lines;
-    double first_median, last_median;
+    double first_median, last_median, first_least, last_least; /* milliseconds */
     uint64_t first_memory, last_memory;
 };
 

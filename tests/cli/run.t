@@ -192,10 +192,10 @@ With -v the plan comes before loading, and the rates after the text.
 With --rates there is a line for every so many tokens, read and generated.
 
   $ rwkv run -m m.gguf --greedy --rates 128 -n 300 -f noise 2>&1 > rates.txt | tail -n 4 | sed 's/[0-9][0-9.]*/N/g; s/  */ /g; s/[-+]N/D/g'
-  prompt from the first of N lines to the last: time a token D %, memory D %
+  prompt from the first of N lines to the last: time a token D % (median), D % (least), memory D %
   text N tokens: N tokens/s, a token N ms (median), N ms (least), memory N KiB
   text N tokens: N tokens/s, a token N ms (median), N ms (least), memory N KiB
-  text from the first of N lines to the last: time a token D %, memory D %
+  text from the first of N lines to the last: time a token D % (median), D % (least), memory D %
   $ rwkv run -m m.gguf --greedy -n 300 -f noise | cmp - rates.txt
 
 Without -m the built-in model runs.
