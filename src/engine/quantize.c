@@ -17,6 +17,7 @@
 
 #define PART ((size_t)1 << 20)      /* numbers at a time, or a row for each thread */
 #define PART_ROWS ((size_t)1 << 14) /* at most */
+#define PIECE ((size_t)1 << 13)     /* of them, what a thread takes at a time, or a row */
 
 /* Weights get this share of their mean added: an input that was never seen still counts. */
 #define FLOOR 0.001
@@ -121,14 +122,19 @@ static void encode_row(const struct part *p, size_t r, float *back)
     measure_row(row, x, back, p->weights, p->columns);
 }
 
-/* A rw_pool_fn. */
-static void encode_rows(void *ctx, size_t index, size_t count)
+/* Rows that a thread takes at a time. */
+static size_t rows_of_piece(size_t columns)
+{
+    return RW_MAX(PIECE / RW_MAX(columns, (size_t)1), (size_t)1);
+}
+
+/* A rw_pool_piece_fn. */
+static void encode_rows(void *ctx, size_t piece, size_t thread)
 {
     const struct part *p = ctx;
-    size_t begin, end;
-    rw_pool_share(p->count, 1, index, count, &begin, &end);
-    for (size_t r = begin; r < end; r++)
-        encode_row(p, r, p->q->back + index * p->columns);
+    size_t rows = rows_of_piece(p->columns), end = RW_MIN((piece + 1) * rows, p->count);
+    for (size_t r = piece * rows; r < end; r++)
+        encode_row(p, r, p->q->back + thread * p->columns);
 }
 
 /* Add the rows of a part to the report, or fail for one that was refused. */
@@ -164,7 +170,8 @@ static rwkv_status write_view(struct quantization *q, struct rw_writer *w,
     rw_dtype_size(p.to, p.columns, &p.row_bytes);
     for (p.first = 0; p.first < n_rows; p.first += p.count) {
         p.count = RW_MIN(rows_of_part(q, p.columns), n_rows - p.first);
-        rw_pool_run(q->pool, encode_rows, &p);
+        size_t rows = rows_of_piece(p.columns);
+        rw_pool_each(q->pool, encode_rows, &p, (p.count + rows - 1) / rows);
         RW_TRY(add_rows(&p, report, weighted_sum, err));
         RW_TRY(rw_writer_data(w, q->bytes, p.count * p.row_bytes, err));
         RW_TRY(rw_conversion_progress(&q->c, p.count * p.row_bytes, err));
