@@ -56,17 +56,24 @@ typedef void (*test_fn)(struct context *ctx);
 /* Prepares work and gives it to bench(), once or more. */
 typedef void (*bench_fn)(struct context *ctx);
 
+/* When the table has a kernel: products in integers replace those with exact values of block types
+ * (kernels.h). */
+enum presence { ALWAYS, OPTIONAL, IN_INTEGERS, NOT_IN_INTEGERS };
+
 void register_kernel(const char *name, size_t entry, rwkv_dtype dtype, test_fn test,
                      bench_fn bench_it);
 /* One that the table of some instruction sets lacks. */
 void register_optional(const char *name, size_t entry, rwkv_dtype dtype, test_fn test,
                        bench_fn bench_it);
+void register_when(enum presence when, const char *name, size_t entry, rwkv_dtype dtype,
+                   test_fn test, bench_fn bench_it);
 void bench(struct context *ctx, const char *shape, const struct work *work);
 size_t bench_threads(void);
 
 void register_matvec(void);
 void register_matmul(void);
 void register_bf16(void);
+void register_dot(void);
 void register_unpack(void);
 void register_norm(void);
 void register_mix(void);
@@ -115,6 +122,10 @@ struct buffer floats_random(struct context *ctx, size_t n, bool hostile);
 
 /* n elements of a type: random codes with finite scales; if `hostile`, any bits at all. */
 void fill_weights(struct context *ctx, rwkv_dtype dtype, uint8_t *to, size_t n, bool hostile);
+
+/* Change the codes of n elements of a block type (and the small scales of blocks of 256) to the
+ * largest, the smallest or the most negative there are, the same for all; not the f16 scales. */
+void fill_extreme_codes(struct context *ctx, rwkv_dtype dtype, uint8_t *to, size_t n);
 
 /* Plain weights and inputs whose products all round to -0, a value that zeros at the end of a row
  * turn into +0: every kernel has to do the same. */

@@ -224,7 +224,8 @@ void register_matvec(void)
     for (size_t i = 0; i < RWKV_DTYPE_MODEL_COUNT; i++) {
         rwkv_dtype dtype = (rwkv_dtype)i;
         snprintf(name, sizeof name, "matvec_%s", rwkv_dtype_name(dtype));
-        register_kernel(name, ENTRY(matvec) + i, dtype, test_matvec, bench_matvec);
+        register_when(rw_dtype_is_block(dtype) ? NOT_IN_INTEGERS : ALWAYS, name, ENTRY(matvec) + i,
+                      dtype, test_matvec, bench_matvec);
         if (rw_dtype_is_block(dtype))
             continue;
         snprintf(name, sizeof name, "matvec_t_%s", rwkv_dtype_name(dtype));

@@ -154,6 +154,20 @@ void fill_weights(struct context *ctx, rwkv_dtype dtype, uint8_t *to, size_t n, 
                 put_half(ctx, to + i + at[j]);
 }
 
+void fill_extreme_codes(struct context *ctx, rwkv_dtype dtype, uint8_t *to, size_t n)
+{
+    static const uint8_t bytes[] = {0x00, 0x7f, 0x80, 0xff};
+    const struct rw_dtype_info *info = rw_dtype(dtype);
+    const uint8_t byte = bytes[pick(ctx, 0, sizeof bytes - 1)];
+    int at[2];
+    scales_at(dtype, at);
+    for (size_t i = 0; i < n / info->block * info->bytes; i++) {
+        int place = (int)(i % info->bytes) & ~1;
+        if (place != at[0] && place != at[1])
+            to[i] = byte;
+    }
+}
+
 void fill_underflow(rwkv_dtype dtype, uint8_t *w, float *x, size_t n)
 {
     const float small = 0x1p-24f;

@@ -142,7 +142,7 @@ VEC void dot_tokens(rwkv_dtype type, float *y, const struct dot_product *m, size
                     size_t ldy, const size_t tokens)
 {
     struct dot_rows rows;
-    for (size_t k = 0; k < m->cols; k += MATMUL_PIECE) {
+    for (size_t k = 0; k == 0 || k < m->cols; k += MATMUL_PIECE) { /* of no columns: zeros */
         size_t cols = m->cols - k < MATMUL_PIECE ? m->cols - k : MATMUL_PIECE;
         dot_rows_open(type, &rows, m, t, k, cols, tokens);
         for (size_t r = 0; r < n_rows; r += DOT_VECTORS * LANES) {
