@@ -118,7 +118,7 @@ struct alone {
 
 static void run_alone(struct alone *a)
 {
-    rwkv_model *m = open_model(SMALL_GGUF, NULL);
+    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.threads = 1});
     rwkv_session *s = new_session(m);
     for (size_t i = 0; i < MANY; i++) {
         struct job *job = &a->jobs[i];
@@ -192,8 +192,8 @@ static void as_if_alone(void **state)
     static struct alone a;
     run_alone(&a);
     static const struct arrangement list[] = {
-        {1, 128, 32, 0, MANY, 1, 1}, {2, 128, 32, 0, 1, 1, 0}, {3, 16, 5, 0, MANY, 3, 2},
-        {1, 7, 3, 2, 2, 5, 3},       {2, 64, 14, 4, 1, 9, 1},  {1, 2, 1, 2, MANY, 13, 4},
+        {1, 128, 32, 0, MANY, 1, 1}, {2, 128, 32, 0, 1, 1, 0}, {1, 16, 5, 0, MANY, 3, 2},
+        {1, 7, 3, 2, 2, 5, 3},       {1, 64, 14, 4, 1, 9, 1},  {1, 2, 1, 2, MANY, 13, 4},
         {3, 33, 8, 9, 4, 11, 2},
     };
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
@@ -208,7 +208,7 @@ static void as_if_alone(void **state)
 static void streams_do_not_stall(void **state)
 {
     (void)state;
-    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.chunk = 64});
+    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.threads = 1, .chunk = 64});
     rwkv_batch *b = new_batch(m, 8, 16);
     static struct job jobs[4];
     static int32_t document[1000];
@@ -241,7 +241,7 @@ static void streams_do_not_stall(void **state)
 static void streams_take_turns(void **state)
 {
     (void)state;
-    rwkv_model *m = open_model(SMALL_GGUF, NULL);
+    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.threads = 1});
     rwkv_batch *b = new_batch(m, 12, 5);
     static struct job jobs[12];
     for (size_t i = 0; i < 12; i++) {
@@ -286,7 +286,7 @@ static size_t steps_until(rwkv_batch *b, const struct job *job)
 static void groups_get_equal_shares(void **state)
 {
     (void)state;
-    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.chunk = 64});
+    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.threads = 1, .chunk = 64});
     static struct job crowd[10], one, two;
     rwkv_batch *b = new_batch(m, 16, 0);
     for (size_t i = 0; i < 10; i++)
@@ -322,7 +322,7 @@ static void groups_get_equal_shares(void **state)
 static void cancelling(void **state)
 {
     (void)state;
-    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.chunk = 16});
+    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.threads = 1, .chunk = 16});
     rwkv_batch *b = new_batch(m, 2, 0);
     rwkv_session *alone = new_session(m);
     static struct job jobs[4], whole;
@@ -371,7 +371,7 @@ static void cancelling(void **state)
 static void deadlines(void **state)
 {
     (void)state;
-    rwkv_model *m = open_model(SMALL_GGUF, NULL);
+    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.threads = 1});
     rwkv_batch *b = new_batch(m, 1, 0);
     static struct job jobs[3];
     for (size_t i = 0; i < 3; i++) {
@@ -396,7 +396,7 @@ static void deadlines(void **state)
 static void freed_at_work(void **state)
 {
     (void)state;
-    rwkv_model *m = open_model(SMALL_GGUF, NULL);
+    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.threads = 1});
     rwkv_batch *b = new_batch(m, 2, 0);
     static struct job jobs[4];
     for (size_t i = 0; i < 4; i++) {
@@ -415,7 +415,7 @@ static void freed_at_work(void **state)
 static void marks_and_branches(void **state)
 {
     (void)state;
-    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.chunk = 16});
+    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.threads = 1, .chunk = 16});
     rwkv_batch *b = new_batch(m, 4, 0);
     rwkv_session *kept[3] = {new_session(m), new_session(m), new_session(m)};
     rwkv_session *alone = new_session(m), *root = new_session(m);
@@ -490,7 +490,8 @@ static void assert_refused(rwkv_batch *b, rwkv_batch_request r, rwkv_status stat
 static void refusals(void **state)
 {
     (void)state;
-    rwkv_model *m = open_model(SMALL_GGUF, NULL), *other = open_model(SMALL_F32, NULL);
+    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.threads = 1}),
+               *other = open_model(SMALL_F32, NULL);
     rwkv_batch *b = NULL;
     rwkv_error err = {0};
     assert_int_equal(rwkv_batch_new(m, &(rwkv_batch_options){.step_tokens = 1}, &b, &err),
@@ -552,7 +553,7 @@ static void one_fails(void **state)
     (void)state;
     if (!COUNTS)
         skip();
-    rwkv_model *m = open_model(SMALL_GGUF, NULL);
+    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.threads = 1});
     rwkv_batch *b = new_batch(m, 4, 0);
     static struct job good, bad;
     describe(&good, 5);
@@ -586,7 +587,7 @@ static void no_allocations(void **state)
     (void)state;
     if (!COUNTS)
         skip();
-    rwkv_model *m = open_model(SMALL_GGUF, NULL);
+    rwkv_model *m = open_model(SMALL_GGUF, &(rwkv_model_options){.threads = 1});
     rwkv_batch *b = new_batch(m, 6, 0);
     static struct job jobs[6];
     for (size_t i = 0; i < 6; i++) {
