@@ -24,6 +24,14 @@
 
 #define RW_MAX_HEAD_SIZE 512 /* the largest N a backend needs to take */
 
+/* A second copy of a weight, by input channel, so that what zeros would multiply is not read; and
+ * how often that would serve. */
+struct rw_channels {
+    void *tiles;            /* as `channels` made them, or NULL: not yet */
+    uint64_t inputs, zeros; /* counted by matmul in steps of one token: inputs of the weight as they
+                               are multiplied (rounded, where they are), and zeros among them */
+};
+
 /* A matrix of R outputs and K inputs, in the memory of the backend. */
 struct rw_weight {
     const void *data;
@@ -32,6 +40,7 @@ struct rw_weight {
     size_t rows;      /* R */
     size_t cols;      /* K */
     size_t stride;    /* bytes from one stored row to the next */
+    struct rw_channels *channels; /* NULL: nothing is counted, no copy used */
 };
 
 /* What happens to a product before it is stored. */
@@ -113,6 +122,10 @@ struct rw_backend_ops {
     /* Independent products with one number of tokens; no output is another's input. */
     void (*matmul)(struct rw_backend *be, const struct rw_matmul *ops, size_t n_ops,
                    size_t n_tokens);
+    /* Bytes of a weight's copy by channel; 0: of no use for it. */
+    size_t (*channels_bytes)(const struct rw_backend *be, const struct rw_weight *w);
+    /* Make it. False: it cannot be used, as not all numbers are finite. */
+    bool (*channels)(struct rw_backend *be, void *to, const struct rw_weight *w);
     void (*wkv7)(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch);
 
     /* What the machine can do a second, now; 0: it has no such operation. `memory` [n] is what is

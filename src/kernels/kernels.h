@@ -87,7 +87,7 @@ struct rw_matmul_piece {
  *
  *   Activations. Of each 32: scale d = m / 127, m = max |x|; code q = x · (127 / m) rounded to the
  * nearest, ties to even, in [−127, 127]. A block of zeros has d = 0, q = 0; so have blocks with m
- * so small (denormal) that 127 / m overflows; one with a NaN or an infinity has d = NaN, q = 0.
+ * so small (below some 2⁻¹²¹) that 127 / m overflows; one with a NaN or an infinity has d = NaN, q = 0.
  *   Weights. Groups of G = 16 (Q2_K, Q3_K, Q6_K) or 32 elements, of value scale · (code − offset) +
  * min: code an unsigned byte; offset 0 for types with minima; scale and min rounded to f32 as
  * rw_to_f32 has them (Q4_K: scale = d·s, min = −dmin·m).
@@ -134,6 +134,41 @@ struct rw_panel {
     void name(float *y, const struct rw_dot_input *x, const struct rw_panel *panels,             \
               rwkv_dtype dtype, size_t tokens, size_t rows, size_t cols, size_t ldy, size_t ldk, \
               int first)
+
+/* --- products with few live inputs --------------------------------------------------------------
+ *
+ * One token whose inputs are mostly zero (relu(x)² of the channel mix) and a weight that is stored
+ * by input channel, so that what a zero would multiply is never read. The same bits as matvec_dot
+ * and matvec, but for the sign of a zero: where y[r] is a zero, the caller takes the other way. (A
+ * product with zero adds a zero to a sum, which can only matter to a sum that is zero. Were there
+ * an infinity or a NaN among the weights it would matter, but such a weight is refused.)
+ */
+#define RW_TILE_ROWS 128 /* rows of a weight that are stored together */
+#define RW_LIVE_AHEAD 48 /* channels */
+
+/* Inputs of one token that are not zero, in increasing order of their channels. For block types
+ * group by group (of G): `count` multiples of 4, the last padded with codes of zero; groups whose d
+ * is zero have none, all others at least one. */
+struct rw_live {
+    size_t n;
+    uint32_t *channel;         /* [n], and RW_LIVE_AHEAD more: which are read soon */
+    int8_t *code;              /* [n]; block types */
+    uint8_t *count;            /* [K / G]; block types */
+    struct rw_dot_input dense; /* block types: all of them */
+    float *value;              /* [n]; other types */
+};
+
+/* Bytes of a tile of K columns. */
+#define RW_TILE_BYTES_FN(name) size_t name(rwkv_dtype dtype, size_t cols)
+
+/* Store `rows` ≤ RW_TILE_ROWS rows by channel, in an order known to these kernels alone. False: not
+ * all scales, minima or values are finite, and the tile is of no use. */
+#define RW_TILE_FN(name) \
+    bool name(void *tile, const void *w, size_t rows, size_t cols, size_t stride)
+
+/* y [RW_TILE_ROWS] = the rows of a tile of K columns times x. */
+#define RW_MATVEC_LIVE_FN(name) \
+    void name(float *y, const struct rw_live *x, const void *tile, size_t cols)
 
 /* n elements to f32, bit-exact to rw_to_f32. n is a multiple of the block. */
 #define RW_UNPACK_FN(name) void name(float *to, const void *from, size_t n)
@@ -204,6 +239,9 @@ struct rw_kernels {
     RW_MATVEC_DOT_FN((*matvec_dot[RWKV_DTYPE_MODEL_COUNT])); /* block types only */
     RW_PANEL_FN((*panel[RWKV_DTYPE_MODEL_COUNT]));           /* block types only */
     RW_MATMUL_DOT_FN((*matmul_dot));
+    RW_TILE_BYTES_FN((*tile_bytes)); /* NULL: no products with few live inputs */
+    RW_TILE_FN((*tile[RWKV_DTYPE_MODEL_COUNT]));               /* NULL: not of this type */
+    RW_MATVEC_LIVE_FN((*matvec_live[RWKV_DTYPE_MODEL_COUNT])); /* the same */
     RW_UNPACK_FN((*unpack[RWKV_DTYPE_MODEL_COUNT]));
     RW_UNPACK_T_FN((*unpack_t[RWKV_DTYPE_MODEL_COUNT])); /* NULL for block types */
     RW_MATMUL_FN((*matmul));

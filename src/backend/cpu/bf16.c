@@ -14,7 +14,7 @@
 #define PIECE_COLS 2048
 #define ROUND_TOKENS 8 /* of a piece of work */
 
-static bool takes_bf16(const struct rw_backend_cpu *cpu, const struct rw_weight *w)
+bool rw_cpu_takes_bf16(const struct rw_backend_cpu *cpu, const struct rw_weight *w)
 {
     return cpu->kernels.round_bf16 && w->dtype == RWKV_DTYPE_BF16 && !w->input_major &&
            RW_MIN(w->rows, w->cols) >= LEAST;
@@ -41,7 +41,7 @@ size_t rw_cpu_round_bf16(struct rw_backend_cpu *cpu, const uint16_t **rounded,
     for (size_t i = 0; i < n_ops; i++) {
         size_t cols = ops[i].w->cols;
         rounded[i] = NULL;
-        if (!takes_bf16(cpu, ops[i].w))
+        if (!rw_cpu_takes_bf16(cpu, ops[i].w))
             continue;
         if (used + tokens * cols > cpu->rounded_size)
             return i;

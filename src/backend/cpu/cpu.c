@@ -18,6 +18,10 @@ static void free_inputs(struct rw_backend_cpu *cpu)
     rw_free(cpu->dot.code);
     rw_free(cpu->dot.scale);
     rw_free(cpu->dot.sum);
+    rw_free(cpu->live.channel);
+    rw_free(cpu->live.code);
+    rw_free(cpu->live.count);
+    rw_free(cpu->live.value);
 }
 
 static void cpu_free(struct rw_backend *be)
@@ -57,12 +61,19 @@ static size_t dot_bytes(size_t size)
     return size + size / 32 * sizeof(float) + size / 16 * sizeof(int32_t);
 }
 
+/* Live inputs of the widest product; to a group of 16 at most. */
+static size_t live_bytes(size_t max_cols)
+{
+    return (max_cols + RW_LIVE_AHEAD) * sizeof(uint32_t) + max_cols * (1 + sizeof(float)) +
+           max_cols / 16;
+}
+
 static size_t cpu_scratch_bytes(const struct rw_backend *be, size_t tokens, size_t max_cols)
 {
     const struct rw_backend_cpu *cpu = (const struct rw_backend_cpu *)be;
     return be->threads * scratch_floats(tokens) * sizeof(float) +
            rounded_size(cpu, tokens, max_cols) * sizeof *cpu->rounded +
-           dot_bytes(dot_size(cpu, tokens, max_cols));
+           dot_bytes(dot_size(cpu, tokens, max_cols)) + live_bytes(max_cols);
 }
 
 static rwkv_status cpu_prepare(struct rw_backend *be, size_t tokens, size_t max_cols,
@@ -80,7 +91,12 @@ static rwkv_status cpu_prepare(struct rw_backend *be, size_t tokens, size_t max_
     cpu->dot.code = rw_alloc_aligned(cpu->dot_size, 1);
     cpu->dot.scale = rw_alloc_aligned(cpu->dot_size / 32, sizeof *cpu->dot.scale);
     cpu->dot.sum = rw_alloc_aligned(cpu->dot_size / 16, sizeof *cpu->dot.sum);
-    if (!cpu->scratch || !cpu->rounded || !cpu->dot.code || !cpu->dot.scale || !cpu->dot.sum)
+    cpu->live.channel = rw_alloc_aligned(max_cols + RW_LIVE_AHEAD, sizeof *cpu->live.channel);
+    cpu->live.code = rw_alloc_aligned(max_cols, 1);
+    cpu->live.count = rw_alloc_aligned(max_cols / 16, 1);
+    cpu->live.value = rw_alloc_aligned(max_cols, sizeof *cpu->live.value);
+    if (!cpu->scratch || !cpu->rounded || !cpu->dot.code || !cpu->dot.scale || !cpu->dot.sum ||
+        !cpu->live.channel || !cpu->live.code || !cpu->live.count || !cpu->live.value)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for %zu bytes of scratch",
                        cpu_scratch_bytes(be, tokens, max_cols));
     return RWKV_OK;
@@ -214,6 +230,8 @@ static const struct rw_backend_ops cpu_ops = {
     .layer_norm = cpu_layer_norm,
     .norm_mix = cpu_norm_mix,
     .matmul = rw_cpu_matmul,
+    .channels_bytes = rw_cpu_channels_bytes,
+    .channels = rw_cpu_channels,
     .wkv7 = rw_cpu_wkv7,
     .measure = rw_cpu_measure,
 };

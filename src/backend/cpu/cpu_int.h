@@ -27,6 +27,7 @@ struct rw_backend_cpu {
     size_t rounded_size;
     struct rw_dot_input dot; /* [dot_size]: inputs of products in integers */
     size_t dot_size;
+    struct rw_live live; /* inputs of one product that are not zero */
 };
 
 static inline struct rw_backend_cpu *rw_cpu(struct rw_backend *be)
@@ -61,6 +62,19 @@ size_t rw_cpu_round_int8(struct rw_backend_cpu *cpu, struct rw_dot_input *rounde
 void rw_cpu_multiply_int8(const struct rw_backend_cpu *cpu, float *y, const struct rw_dot_input *x,
                           const struct rw_weight *w, float *scratch, size_t row, size_t rows,
                           size_t tokens, size_t ldy);
+
+/* Whether products with this weight are in BF16. */
+bool rw_cpu_takes_bf16(const struct rw_backend_cpu *cpu, const struct rw_weight *w);
+
+/* live.c: copies by channel, as backend.h has them. */
+size_t rw_cpu_channels_bytes(const struct rw_backend *be, const struct rw_weight *w);
+bool rw_cpu_channels(struct rw_backend *be, void *to, const struct rw_weight *w);
+/* Count the zeros among the inputs of a product of one token; true: multiply the `live` ones by
+ * rw_cpu_multiply_live, which makes RW_TILE_ROWS outputs from `row` on, a multiple of that. */
+bool rw_cpu_find_live(struct rw_backend_cpu *cpu, struct rw_live *live, const struct rw_matmul *op,
+                      const struct rw_dot_input *dot);
+void rw_cpu_multiply_live(const struct rw_backend_cpu *cpu, float *y, const struct rw_live *live,
+                          const struct rw_matmul *op, size_t row);
 
 void rw_cpu_wkv7(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch);
 double rw_cpu_measure(struct rw_backend *be, rwkv_limit limit, const void *memory, size_t n);

@@ -6,7 +6,9 @@
  * which gives the same values in the same order of summation (kernels.h).
  * Products in BF16 and in integers have files of their own.
  */
+#include <assert.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "backend/cpu/cpu_int.h"
 #include "base/status.h"
@@ -14,6 +16,8 @@
 
 #define MAX_OPS 8          /* done at the same time */
 #define ONE_TOKEN_ROWS 128 /* of a piece of work: enough to fetch the next while one is done */
+
+static_assert(ONE_TOKEN_ROWS == RW_TILE_ROWS, "a piece of work is a tile");
 
 struct job {
     struct rw_backend_cpu *cpu;
@@ -23,6 +27,8 @@ struct job {
     const uint16_t *rounded[MAX_OPS]; /* inputs in BF16 of products that take them, or NULL */
     struct rw_dot_input dot[MAX_OPS]; /* inputs in integers of those that take them */
     size_t rows;                      /* of a piece of work */
+    struct rw_live live; /* inputs of the first product, where `few` of them are not zero */
+    bool few;
 };
 
 static void finish(const struct rw_kernels *k, enum rw_epilogue epilogue, float *y, size_t n)
@@ -57,6 +63,21 @@ static void one_token(struct job *job, size_t i, float *tile, size_t begin, size
         else
             finish(k, op->epilogue, y, n);
     }
+}
+
+/* A tile of outputs of the first product for one token with few live inputs. */
+static void few_inputs(struct job *job, size_t row)
+{
+    const struct rw_kernels *k = &job->cpu->kernels;
+    const struct rw_matmul *op = &job->ops[0];
+    float y[RW_TILE_ROWS];
+    size_t n = RW_MIN(op->w->rows - row, (size_t)RW_TILE_ROWS);
+    rw_cpu_multiply_live(job->cpu, y, &job->live, op, row);
+    finish(k, op->epilogue, y, n);
+    if (op->epilogue == RW_ADD)
+        k->add(op->y + row, y, n);
+    else
+        memcpy(op->y + row, y, n * sizeof *y);
 }
 
 /* A part of a weight: rows [row, row + rows), columns [col, col + cols). */
@@ -182,7 +203,9 @@ static void piece(void *ctx, size_t index, size_t thread)
     for (; index >= pieces(job, i); i++)
         index -= pieces(job, i);
     size_t begin = index * job->rows, end = RW_MIN(begin + job->rows, job->ops[i].w->rows);
-    if (job->n_tokens == 1)
+    if (job->few && i == 0)
+        few_inputs(job, begin);
+    else if (job->n_tokens == 1)
         one_token(job, i, tile, begin, end);
     else
         many_tokens(job, i, tile, begin, end);
@@ -196,6 +219,7 @@ void rw_cpu_matmul(struct rw_backend *be, const struct rw_matmul *ops, size_t n_
         job.rows = n_tokens == 1 ? ONE_TOKEN_ROWS : RW_CPU_PANEL_ROWS;
         n = rw_cpu_round_bf16(job.cpu, job.rounded, ops, RW_MIN(n_ops, (size_t)MAX_OPS), n_tokens);
         n = rw_cpu_round_int8(job.cpu, job.dot, ops, n, n_tokens);
+        job.few = n_tokens == 1 && rw_cpu_find_live(job.cpu, &job.live, &ops[0], &job.dot[0]);
         size_t count = 0;
         for (size_t i = 0; i < n; i++)
             count += pieces(&job, i);

@@ -187,6 +187,30 @@ VEC void vi_interleave(uint8_t *to, const struct image_rows *rows, size_t at, si
     interleave_four(to + 16, rows, at, r + 4);
 }
 
+VEC int32x4_t zip_bytes(uint8x16_t ab, uint8x16_t cd, int high)
+{
+    uint16x8_t a = vreinterpretq_u16_u8(ab), c = vreinterpretq_u16_u8(cd);
+    return vreinterpretq_s32_u16(high ? vzip2q_u16(a, c) : vzip1q_u16(a, c));
+}
+
+VEC void zip_four(int32x4_t *v0, int32x4_t *v1, int32x4_t *v2, int32x4_t *v3)
+{
+    uint8x16_t a = vreinterpretq_u8_s32(*v0), b = vreinterpretq_u8_s32(*v1);
+    uint8x16_t c = vreinterpretq_u8_s32(*v2), d = vreinterpretq_u8_s32(*v3);
+    uint8x16_t ab = vzip1q_u8(a, b), ab_high = vzip2q_u8(a, b);
+    uint8x16_t cd = vzip1q_u8(c, d), cd_high = vzip2q_u8(c, d);
+    *v0 = zip_bytes(ab, cd, 0);
+    *v1 = zip_bytes(ab, cd, 1);
+    *v2 = zip_bytes(ab_high, cd_high, 0);
+    *v3 = zip_bytes(ab_high, cd_high, 1);
+}
+
+VEC void vi_zip(vi v[4])
+{
+    zip_four(&v[0].low, &v[1].low, &v[2].low, &v[3].low);
+    zip_four(&v[0].high, &v[1].high, &v[2].high, &v[3].high);
+}
+
 VEC vf v_from_vi(vi v)
 {
     return (vf){vcvtq_f32_s32(v.low), vcvtq_f32_s32(v.high)};

@@ -10,10 +10,12 @@
 #include "kernels/vec/dot.h"
 #include "kernels/vec/dot_matmul.h"
 #include "kernels/vec/dot_put.h"
+#include "kernels/vec/live.h"
 #include "kernels/vec/probe_int8.h"
 
 void rw_kernels_neon_i8mm(struct rw_kernels *kernels)
 {
     put_dot(kernels);
+    put_live(kernels);
     put_probe_int8(kernels);
 }

@@ -120,20 +120,26 @@ VEC vi bits_at(vi v, int from, int to, int mask)
     return vi_and(v, vi_bytes(mask << to));
 }
 
+/* Four-bit codes, the first half of each 32 in the low halves of 16 bytes. */
+VEC vi image_nibbles(const uint8_t *image, size_t j)
+{
+    const size_t d = 4 * (j / 8) + j % 4;
+    return j / 4 % 2 ? image_high(image, d) : image_low(image, d);
+}
+
 /* Codes of elements 4j … 4j + 3 of a block, j in [0, 64): four bytes of each row. */
 VEC vi dot_codes(rwkv_dtype type, const uint8_t *image, size_t j)
 {
-    const size_t half = j / 32, e = j % 32, nibble = j / 4 % 2;
+    const size_t half = j / 32, e = j % 32;
     switch (type) {
     case RWKV_DTYPE_Q8_0:
         return vi_wide(image_dword(image, j));
     case RWKV_DTYPE_Q4_0:
     case RWKV_DTYPE_Q4_1:
-        return nibble ? image_high(image, j % 4) : image_low(image, j % 4);
+        return image_nibbles(image, j);
     case RWKV_DTYPE_Q5_0:
     case RWKV_DTYPE_Q5_1:
-        return vi_or(nibble ? image_high(image, j % 4) : image_low(image, j % 4),
-                     vi_fifth(image_dword(image, 4), j));
+        return vi_or(image_nibbles(image, j), vi_fifth(image_dword(image, 4), j));
     case RWKV_DTYPE_Q2_K:
         return bits_at(image_dword(image, 4 + 8 * half + e % 8), 2 * (int)(e / 8), 0, 3);
     case RWKV_DTYPE_Q3_K:
@@ -151,19 +157,35 @@ VEC vi dot_codes(rwkv_dtype type, const uint8_t *image, size_t j)
                             : image_low(image, 16 * half + e % 16),
                      bits_at(image_dword(image, 32 + 8 * half + e % 8), 2 * (int)(e / 8), 4, 3));
     default: /* IQ4_NL, IQ4_XS */
-        return vi_iq4(nibble ? image_high(image, 4 * (j / 8) + j % 4)
-                             : image_low(image, 4 * (j / 8) + j % 4));
+        return vi_iq4(image_nibbles(image, j));
     }
 }
 
 /* --- scales ----------------------------------------------------------------------------------- */
 
-/* 16-bit field h of the image. */
-VEC const uint8_t *image_half(rwkv_dtype type, const uint8_t *image, size_t h)
+/* The dwords of a block that hold the scales of its groups: where in the image, and how many. */
+VEC size_t dot_scales_at(rwkv_dtype type)
+{
+    return type == RWKV_DTYPE_Q2_K ? 0 : type == RWKV_DTYPE_Q6_K ? 48 : 4 * dot_layout(type).pieces;
+}
+
+VEC size_t dot_scale_dwords(rwkv_dtype type)
+{
+    if (dot_layout(type).elements == 32)
+        return 0;
+    return type == RWKV_DTYPE_Q2_K || type == RWKV_DTYPE_Q6_K ? 4 : dot_layout(type).dwords;
+}
+
+VEC const uint8_t *image_scales(rwkv_dtype type, const uint8_t *image)
+{
+    return image + dot_scales_at(type) * IMAGE_DWORD;
+}
+
+/* The image's 16-bit fields. */
+VEC const uint8_t *image_halves(rwkv_dtype type, const uint8_t *image)
 {
     struct dot_layout at = dot_layout(type);
-    /* `image` is at the first of its LANES rows, in dwords; halves are half as far apart. */
-    return image + (4 * at.pieces + at.dwords) * IMAGE_DWORD + h * IMAGE_HALF;
+    return image + (4 * at.pieces + at.dwords) * IMAGE_DWORD;
 }
 
 /* Bits [from, from + n) of each dword. */
@@ -187,39 +209,36 @@ VEC vi scale_q45_k(vi own, vi both, int nibble, size_t g)
     return six_bits(field(both, byte + nibble, 4), field(own, byte + 6, 2));
 }
 
-/* The whole number that group g of a block multiplies d by. */
-VEC vi dot_scale_code(rwkv_dtype type, const uint8_t *image, vi high, size_t g)
+/* The whole number that group g of a block multiplies d by; `scales` as image_scales has them. */
+VEC vi dot_scale_code(rwkv_dtype type, const uint8_t *scales, vi high, size_t g)
 {
-    const struct dot_layout at = dot_layout(type);
-    const size_t scales = 4 * at.pieces;
     const int byte = 8 * (int)(g % 4);
     switch (type) {
     case RWKV_DTYPE_Q2_K:
-        return field(image_dword(image, g / 4), byte, 4);
+        return field(image_dword(scales, g / 4), byte, 4);
     case RWKV_DTYPE_Q3_K: {
-        vi low = field(image_dword(image, scales + g % 8 / 4), byte + 4 * (int)(g / 8), 4);
-        vi two = field(image_dword(image, scales + 2), byte + 2 * (int)(g / 4), 2);
+        vi low = field(image_dword(scales, g % 8 / 4), byte + 4 * (int)(g / 8), 4);
+        vi two = field(image_dword(scales, 2), byte + 2 * (int)(g / 4), 2);
         return vi_sub(six_bits(low, two), vi_set(32));
     }
     case RWKV_DTYPE_Q4_K:
     case RWKV_DTYPE_Q5_K:
-        return scale_q45_k(image_dword(image, scales), image_dword(image, scales + 2), 0, g);
+        return scale_q45_k(image_dword(scales, 0), image_dword(scales, 2), 0, g);
     case RWKV_DTYPE_Q6_K:
-        return vi_shift_right_signed(vi_shift_left(image_dword(image, 48 + g / 4), 24 - byte), 24);
+        return vi_shift_right_signed(vi_shift_left(image_dword(scales, g / 4), 24 - byte), 24);
     default: { /* IQ4_XS */
-        vi low = field(image_dword(image, scales), 4 * (int)g, 4);
+        vi low = field(image_dword(scales, 0), 4 * (int)g, 4);
         return vi_sub(six_bits(low, field(high, 2 * (int)g, 2)), vi_set(32));
     }
     }
 }
 
 /* And what it multiplies −dmin by. */
-VEC vi dot_min_code(rwkv_dtype type, const uint8_t *image, size_t g)
+VEC vi dot_min_code(rwkv_dtype type, const uint8_t *scales, size_t g)
 {
-    const size_t scales = 4 * dot_layout(type).pieces;
     if (type == RWKV_DTYPE_Q2_K)
-        return field(image_dword(image, g / 4), 8 * (int)(g % 4) + 4, 4);
-    return scale_q45_k(image_dword(image, scales + 1), image_dword(image, scales + 2), 4, g);
+        return field(image_dword(scales, g / 4), 8 * (int)(g % 4) + 4, 4);
+    return scale_q45_k(image_dword(scales, 1), image_dword(scales, 2), 4, g);
 }
 
 /* The 16-bit fields of a block as numbers. */
@@ -228,32 +247,49 @@ struct dot_head {
     vi high;     /* IQ4_XS: high bits of the scales */
 };
 
-/* `row`: the first of the LANES rows. */
-VEC struct dot_head dot_head(rwkv_dtype type, const uint8_t *block, size_t row)
+/* `halves` as image_halves has them; `row`: the first of the LANES rows. */
+VEC struct dot_head head_open(rwkv_dtype type, const uint8_t *halves, size_t row)
 {
     struct dot_head head;
-    head.d = v_load_f16(image_half(type, block, 0) + 2 * row);
+    head.d = v_load_f16(halves + 2 * row);
     head.d_min = v_zero();
     head.high = vi_set(0);
     if (type == RWKV_DTYPE_IQ4_XS)
-        head.high = vi_load_u16(image_half(type, block, 1) + 2 * row);
+        head.high = vi_load_u16(halves + IMAGE_HALF + 2 * row);
     else if (dot_has_min(type))
-        head.d_min = v_load_f16(image_half(type, block, 1) + 2 * row);
+        head.d_min = v_load_f16(halves + IMAGE_HALF + 2 * row);
     if (type == RWKV_DTYPE_Q2_K || type == RWKV_DTYPE_Q4_K || type == RWKV_DTYPE_Q5_K)
         head.d_min = v_negate(head.d_min);
     return head;
 }
 
-VEC vf dot_scale(rwkv_dtype type, const struct dot_head *head, const uint8_t *image, size_t g)
+/* `scales` as image_scales has them. */
+VEC vf head_scale(rwkv_dtype type, const struct dot_head *head, const uint8_t *scales, size_t g)
 {
     if (dot_layout(type).elements == 32)
         return head->d;
-    return v_mul(head->d, v_from_vi(dot_scale_code(type, image, head->high, g)));
+    return v_mul(head->d, v_from_vi(dot_scale_code(type, scales, head->high, g)));
+}
+
+VEC vf head_min(rwkv_dtype type, const struct dot_head *head, const uint8_t *scales, size_t g)
+{
+    if (dot_layout(type).elements == 32)
+        return head->d_min;
+    return v_mul(head->d_min, v_from_vi(dot_min_code(type, scales, g)));
+}
+
+/* The same of an image. */
+VEC struct dot_head dot_head(rwkv_dtype type, const uint8_t *image, size_t row)
+{
+    return head_open(type, image_halves(type, image), row);
+}
+
+VEC vf dot_scale(rwkv_dtype type, const struct dot_head *head, const uint8_t *image, size_t g)
+{
+    return head_scale(type, head, image_scales(type, image), g);
 }
 
 VEC vf dot_min(rwkv_dtype type, const struct dot_head *head, const uint8_t *image, size_t g)
 {
-    if (dot_layout(type).elements == 32)
-        return head->d_min;
-    return v_mul(head->d_min, v_from_vi(dot_min_code(type, image, g)));
+    return head_min(type, head, image_scales(type, image), g);
 }

@@ -12,6 +12,8 @@
 #include "kernels/vec/dot.h"
 #include "kernels/vec/dot_matmul.h"
 #include "kernels/vec/dot_put.h"
+#include "kernels/vec/live.h"
+#include "kernels/vec/live_plain.h"
 #include "kernels/vec/unpack.h"
 #include "kernels/vec/matmul.h"
 #include "kernels/vec/norm.h"
@@ -25,6 +27,8 @@ void rw_kernels_avx512(struct rw_kernels *kernels)
 {
     put_matvec(kernels);
     put_dot(kernels);
+    put_live(kernels);
+    put_live_plain(kernels);
     put_unpack(kernels);
     put_matmul(kernels);
     put_norm(kernels);

@@ -149,6 +149,16 @@ VEC void vi_interleave(uint8_t *to, const struct image_rows *rows, size_t at, si
     vi_store(to + 3 * IMAGE_DWORD, _mm512_unpackhi_epi64(ab_high, cd_high));
 }
 
+VEC void vi_zip(vi v[4])
+{
+    vi ab = _mm512_unpacklo_epi8(v[0], v[1]), ab_high = _mm512_unpackhi_epi8(v[0], v[1]);
+    vi cd = _mm512_unpacklo_epi8(v[2], v[3]), cd_high = _mm512_unpackhi_epi8(v[2], v[3]);
+    v[0] = _mm512_unpacklo_epi16(ab, cd);
+    v[1] = _mm512_unpackhi_epi16(ab, cd);
+    v[2] = _mm512_unpacklo_epi16(ab_high, cd_high);
+    v[3] = _mm512_unpackhi_epi16(ab_high, cd_high);
+}
+
 VEC vf v_from_vi(vi v)
 {
     return _mm512_cvtepi32_ps(v);
