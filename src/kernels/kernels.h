@@ -87,7 +87,8 @@ struct rw_matmul_piece {
  *
  *   Activations. Of each 32: scale d = m / 127, m = max |x|; code q = x · (127 / m) rounded to the
  * nearest, ties to even, in [−127, 127]. A block of zeros has d = 0, q = 0; so have blocks with m
- * so small (below some 2⁻¹²¹) that 127 / m overflows; one with a NaN or an infinity has d = NaN, q = 0.
+ * so small (below some 2⁻¹²¹) that 127 / m overflows; one with a NaN or an infinity has d = NaN,
+ * q = 0.
  *   Weights. Groups of G = 16 (Q2_K, Q3_K, Q6_K) or 32 elements, of value scale · (code − offset) +
  * min: code an unsigned byte; offset 0 for types with minima; scale and min rounded to f32 as
  * rw_to_f32 has them (Q4_K: scale = d·s, min = −dmin·m).
