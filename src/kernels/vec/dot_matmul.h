@@ -2,11 +2,12 @@
 /*
  * Panels times many rows of activations in integers. Body for one instruction set; see vec/dot.h.
  *
- * A tile of DOT_TOKENS × DOT_VECTORS · LANES outputs keeps its sums in registers over the whole
- * piece: the integer sums of one group, and the floats they are added to. The panels are read from
- * the second cache once per tile of tokens.
+ * A tile of DOT_TOKENS × DOT_VECTORS · LANES outputs keeps its sums in registers over a piece of
+ * the columns: the integer sums of one group, and the floats they are added to. A piece of the
+ * tile's panels stays in the first cache while all of the held tokens pass by.
  */
-#define MATMUL_PIECE 2048 /* columns whose group sums are held at a time */
+#define MATMUL_PIECE 512             /* columns */
+#define HELD_TOKENS (8 * DOT_TOKENS) /* whose group sums are held at a time */
 
 /* What is the same for all tiles. `type` in this file stands for all types that differ from it in
  * the offset of their codes only. */
@@ -17,23 +18,41 @@ struct dot_product {
     int offset, first;
 };
 
+/* What a piece of the held tokens' activations adds to every output (group_sums). */
+struct held_sums {
+    int32_t init[HELD_TOKENS][MATMUL_PIECE / 16];
+    float xsum[HELD_TOKENS][MATMUL_PIECE / 16];
+};
+
 /* Rows of activations of one tile. */
 struct dot_rows {
     const int8_t *code[DOT_TOKENS];
     const float *scale[DOT_TOKENS];
-    int32_t init[DOT_TOKENS][MATMUL_PIECE / 16];
-    float xsum[DOT_TOKENS][MATMUL_PIECE / 16];
+    const int32_t *init[DOT_TOKENS];
+    const float *xsum[DOT_TOKENS];
 };
 
-VEC void dot_rows_open(rwkv_dtype type, struct dot_rows *rows, const struct dot_product *m,
-                       size_t t, size_t k, size_t cols, const size_t tokens)
+VEC void held_open(rwkv_dtype type, struct held_sums *held, const struct dot_product *m, size_t t,
+                   size_t k, size_t cols, size_t tokens)
 {
     for (size_t i = 0; i < tokens; i++) {
         size_t at = (t + i) * m->ldk + k;
-        rows->code[i] = m->x->code + at;
-        rows->scale[i] = m->x->scale + at / 32;
-        group_sums(type, m->offset, rows->init[i], rows->xsum[i], rows->scale[i],
+        group_sums(type, m->offset, held->init[i], held->xsum[i], m->x->scale + at / 32,
                    m->x->sum + at / 16, cols);
+    }
+}
+
+/* Tokens t + i … of the product, whose sums are held from i on. */
+VEC void dot_rows_open(struct dot_rows *rows, const struct held_sums *held,
+                       const struct dot_product *m, size_t t, size_t i, size_t k,
+                       const size_t tokens)
+{
+    EACH (n, tokens) {
+        size_t at = (t + i + n) * m->ldk + k;
+        rows->code[n] = m->x->code + at;
+        rows->scale[n] = m->x->scale + at / 32;
+        rows->init[n] = held->init[i + n];
+        rows->xsum[n] = held->xsum[i + n];
     }
 }
 
@@ -137,44 +156,60 @@ VEC void tile_store(float *y, vf acc[DOT_TOKENS][DOT_VECTORS], size_t ldy, size_
         }
 }
 
-/* All rows for one tile of tokens, one piece of columns after the other. */
-VEC void dot_tokens(rwkv_dtype type, float *y, const struct dot_product *m, size_t t, size_t n_rows,
-                    size_t ldy, const size_t tokens)
+/* One tile of outputs over the piece of `cols` columns from k on; y is at its tokens. */
+VEC void dot_outputs(rwkv_dtype type, float *y, const struct dot_product *m,
+                     const struct dot_rows *rows, size_t r, size_t left, size_t k, size_t cols,
+                     size_t ldy, const size_t tokens)
+{
+    vf acc[DOT_TOKENS][DOT_VECTORS];
+    if (m->first && k == 0)
+        EACH (i, tokens)
+            EACH (v, DOT_VECTORS)
+                acc[i][v] = v_zero();
+    else
+        tile_load(acc, y + r, ldy, left, tokens, DOT_VECTORS);
+    if (left > (DOT_VECTORS - 1) * LANES)
+        dot_tile(type, acc, m, rows, r, k, cols, tokens, DOT_VECTORS);
+    else
+        dot_tile(type, acc, m, rows, r, k, cols, tokens, 1);
+    tile_store(y + r, acc, ldy, left, tokens, DOT_VECTORS);
+}
+
+/* A piece of columns for all rows and tokens [t, t + tokens), whose sums are held. */
+VEC void dot_piece(rwkv_dtype type, float *y, const struct dot_product *m,
+                   const struct held_sums *held, size_t t, size_t tokens, size_t n_rows, size_t k,
+                   size_t cols, size_t ldy)
 {
     struct dot_rows rows;
-    for (size_t k = 0; k == 0 || k < m->cols; k += MATMUL_PIECE) { /* of no columns: zeros */
-        size_t cols = m->cols - k < MATMUL_PIECE ? m->cols - k : MATMUL_PIECE;
-        dot_rows_open(type, &rows, m, t, k, cols, tokens);
-        for (size_t r = 0; r < n_rows; r += DOT_VECTORS * LANES) {
-            vf acc[DOT_TOKENS][DOT_VECTORS];
-            size_t left = n_rows - r;
-            if (m->first && k == 0)
-                EACH (i, tokens)
-                    EACH (v, DOT_VECTORS)
-                        acc[i][v] = v_zero();
-            else
-                tile_load(acc, y + r, ldy, left, tokens, DOT_VECTORS);
-            if (left > (DOT_VECTORS - 1) * LANES)
-                dot_tile(type, acc, m, &rows, r, k, cols, tokens, DOT_VECTORS);
-            else
-                dot_tile(type, acc, m, &rows, r, k, cols, tokens, 1);
-            tile_store(y + r, acc, ldy, left, tokens, DOT_VECTORS);
+    for (size_t r = 0; r < n_rows; r += DOT_VECTORS * LANES) {
+        size_t i = 0, left = n_rows - r;
+        for (; i + DOT_TOKENS <= tokens; i += DOT_TOKENS) {
+            dot_rows_open(&rows, held, m, t, i, k, DOT_TOKENS);
+            dot_outputs(type, y + (t + i) * ldy, m, &rows, r, left, k, cols, ldy, DOT_TOKENS);
         }
+#define REST(n)                                                                     \
+    if (tokens - i == (n) && (n) < DOT_TOKENS) {                                    \
+        dot_rows_open(&rows, held, m, t, i, k, (n));                                \
+        dot_outputs(type, y + (t + i) * ldy, m, &rows, r, left, k, cols, ldy, (n)); \
+    }
+        REST(1)
+        else REST(2) else REST(3) else REST(4) else REST(5)
+#undef REST
     }
 }
 
 VEC void dot_all_tokens(rwkv_dtype type, float *y, const struct dot_product *m, size_t tokens,
                         size_t rows, size_t ldy)
 {
-    size_t t = 0;
-    for (; t + DOT_TOKENS <= tokens; t += DOT_TOKENS)
-        dot_tokens(type, y + t * ldy, m, t, rows, ldy, DOT_TOKENS);
-#define REST(n)                                \
-    if (tokens - t == (n) && (n) < DOT_TOKENS) \
-        dot_tokens(type, y + t * ldy, m, t, rows, ldy, (n));
-    REST(1)
-    else REST(2) else REST(3) else REST(4) else REST(5)
-#undef REST
+    struct held_sums held;
+    for (size_t k = 0; k == 0 || k < m->cols; k += MATMUL_PIECE) { /* of no columns: zeros */
+        size_t cols = m->cols - k < MATMUL_PIECE ? m->cols - k : MATMUL_PIECE;
+        for (size_t t = 0; t < tokens; t += HELD_TOKENS) {
+            size_t n = tokens - t < HELD_TOKENS ? tokens - t : HELD_TOKENS;
+            held_open(type, &held, m, t, k, cols, n);
+            dot_piece(type, y, m, &held, t, n, rows, k, cols, ldy);
+        }
+    }
 }
 
 static RW_MATMUL_DOT_FN(VEC_NAME(matmul_dot))
