@@ -152,6 +152,15 @@ typedef struct rwkv_model rwkv_model;
 typedef struct rwkv_session rwkv_session;
 typedef struct rwkv_vocab rwkv_vocab;
 
+/* Whether generating skips what the zeros of the channel mix would multiply, for which the matrices
+ * in question (about a quarter of a model) are copied to memory of the process's own, layer by
+ * layer, while it generates. Results are the same to the bit. */
+typedef enum rwkv_zeros {
+    RWKV_ZEROS_AUTO, /* where enough are found and memory is available */
+    RWKV_ZEROS_ON,   /* wherever memory is available */
+    RWKV_ZEROS_OFF
+} rwkv_zeros;
+
 typedef struct rwkv_model_options {
     int threads;           /* 0: one for each core this process may use; at most 256 */
     const char *cpu;       /* NULL or "auto": the fastest here; else "ref", "avx2", "avxvnni",
@@ -161,6 +170,7 @@ typedef struct rwkv_model_options {
     const char *vocab;     /* a vocabulary file, or "bytes" (id = byte); NULL: found as docs say */
     uint64_t memory_limit; /* refuse to load if private memory would exceed so many bytes; 0: what
                               the system says is available */
+    rwkv_zeros zeros;
 } rwkv_model_options;
 
 /* What is known of a model. Sizes are counts of elements unless they end in _bytes. */
@@ -181,6 +191,7 @@ typedef struct rwkv_model_info {
     uint64_t private_bytes; /* small vectors, widened to f32 in memory of our own */
     uint64_t state_bytes;   /* one session's state */
     uint64_t scratch_bytes; /* activations of a chunk, shared by the model's sessions */
+    uint64_t zeros_bytes;   /* at most: copies of matrices for the option `zeros` */
     size_t chunk;           /* tokens a chunk */
     int threads;            /* in use; in a plan: that would be */
     const char *cpu;        /* instruction set in use, named as in the options; static storage */
@@ -212,6 +223,16 @@ RWKV_API rwkv_status rwkv_model_plan(const char *path, const rwkv_model_options 
 RWKV_API void rwkv_model_close(rwkv_model *model);
 
 RWKV_API void rwkv_model_get_info(const rwkv_model *model, rwkv_model_info *info);
+
+/* What was seen of the channel mix's zeros so far, in steps of one token. */
+typedef struct rwkv_model_zeros {
+    uint64_t inputs; /* of the value matrices, as they are multiplied: rounded, for block types */
+    uint64_t zeros;  /* among them */
+    size_t layers;   /* whose matrix has been copied, so that zeros are skipped */
+    uint64_t bytes;  /* that those copies take */
+} rwkv_model_zeros;
+
+RWKV_API void rwkv_model_get_zeros(const rwkv_model *model, rwkv_model_zeros *zeros);
 
 /* The model's vocabulary, borrowed until the model is closed; NULL if none was found, and then
  * `err` says where it was looked for. */

@@ -191,6 +191,7 @@ static void note_rates(const struct run *run)
     rw_note("text     %zu tokens in %s: %s tokens/s; ended by: %s\n", r->generated_tokens,
             rw_show_seconds(r->generate_seconds).text,
             rw_show_rate((double)r->generated_tokens, r->generate_seconds).text, rw_finish_name(r));
+    rw_note_zeros(run->model);
     rw_note("memory   %s resident at most\n", rw_show_bytes(rw_env_memory_peak()).text);
 }
 
@@ -218,6 +219,7 @@ static rwkv_status print_json(const struct run *run, rwkv_error *err)
     rw_json_real(&j, "prompt", (double)r->prompt_tokens / r->prompt_seconds);
     rw_json_real(&j, "generate", (double)r->generated_tokens / r->generate_seconds);
     rw_json_close(&j);
+    rw_json_zeros(&j, run->model);
     rw_json_u64(&j, "peak_resident_bytes", rw_env_memory_peak());
     rw_json_u64(&j, "position", rwkv_session_position(run->session));
     rw_json_open(&j, "model", RW_JSON_OBJECT, RW_JSON_LINES);

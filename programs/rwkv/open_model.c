@@ -2,6 +2,7 @@
 #include "open_model.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cpu.h"
 #include "base/env.h"
@@ -32,6 +33,17 @@ rwkv_status rw_parse_cpu(void *to, const char *value, rwkv_error *err)
                        rw_cpu_name(rw_cpu_detect()), value);
     *(const char **)to = value;
     return RWKV_OK;
+}
+
+rwkv_status rw_parse_zeros(void *to, const char *value, rwkv_error *err)
+{
+    static const char *const names[] = {"auto", "on", "off"}; /* as in rwkv_zeros */
+    for (size_t i = 0; i < RW_COUNT(names); i++)
+        if (strcmp(value, names[i]) == 0) {
+            *(rwkv_zeros *)to = (rwkv_zeros)i;
+            return RWKV_OK;
+        }
+    return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted auto, on or off, found '%s'", value);
 }
 
 const char *rw_model_name(const char *path)
@@ -117,6 +129,32 @@ void rw_note_plan(const char *path, const rwkv_model_info *info)
                                  .text);
 }
 
+static double share_of_zeros(const rwkv_model_zeros *z)
+{
+    return z->inputs ? (double)z->zeros / (double)z->inputs : 0;
+}
+
+void rw_note_zeros(const rwkv_model *model)
+{
+    rwkv_model_zeros z;
+    rwkv_model_get_zeros(model, &z);
+    if (z.inputs)
+        rw_note("zeros    %.0f %% of the channel mix; skipped in %zu layer%s, copied to %s\n",
+                100 * share_of_zeros(&z), z.layers, z.layers == 1 ? "" : "s",
+                rw_show_bytes(z.bytes).text);
+}
+
+void rw_json_zeros(struct rw_json *j, const rwkv_model *model)
+{
+    rwkv_model_zeros z;
+    rwkv_model_get_zeros(model, &z);
+    rw_json_open(j, "zeros", RW_JSON_OBJECT, RW_JSON_INLINE);
+    rw_json_real(j, "share", share_of_zeros(&z));
+    rw_json_u64(j, "layers", z.layers);
+    rw_json_u64(j, "bytes", z.bytes);
+    rw_json_close(j);
+}
+
 void rw_json_plan(struct rw_json *j, const rwkv_model_info *info)
 {
     rw_json_u64(j, "version", (uint64_t)info->version);
@@ -140,6 +178,7 @@ void rw_json_plan(struct rw_json *j, const rwkv_model_info *info)
     rw_json_u64(j, "private_bytes", info->private_bytes);
     rw_json_u64(j, "state_bytes", info->state_bytes);
     rw_json_u64(j, "scratch_bytes", info->scratch_bytes);
+    rw_json_u64(j, "zeros_bytes", info->zeros_bytes);
     rw_json_close(j);
     rw_json_u64(j, "token_bytes", info->token_bytes);
     rw_json_u64(j, "token_flops", info->token_flops);

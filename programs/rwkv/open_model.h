@@ -13,11 +13,13 @@ struct rw_model_args {
 };
 
 /* Entries of a table of rw_option. How a model runs; with -m, which; and only its vocabulary. */
-#define RW_RUNNING_OPTIONS(a)                                                     \
-    {"threads", 't', RW_OPTION_INT, &(a)->options.threads, .min = 1, .max = 256}, \
-        {"cpu", 0, RW_OPTION_CALL, &(a)->options.cpu, .parse = rw_parse_cpu},     \
-        {"chunk", 0, RW_OPTION_SIZE, &(a)->options.chunk, .min = 1, .max = 4096}, \
-        {"memory-limit", 0, RW_OPTION_BYTES, &(a)->options.memory_limit}, RW_VOCAB_OPTION(a)
+#define RW_RUNNING_OPTIONS(a)                                                       \
+    {"threads", 't', RW_OPTION_INT, &(a)->options.threads, .min = 1, .max = 256},   \
+        {"cpu", 0, RW_OPTION_CALL, &(a)->options.cpu, .parse = rw_parse_cpu},       \
+        {"chunk", 0, RW_OPTION_SIZE, &(a)->options.chunk, .min = 1, .max = 4096},   \
+        {"memory-limit", 0, RW_OPTION_BYTES, &(a)->options.memory_limit},           \
+        {"zeros", 0, RW_OPTION_CALL, &(a)->options.zeros, .parse = rw_parse_zeros}, \
+        RW_VOCAB_OPTION(a)
 #define RW_VOCAB_OPTION(a)                              \
     {                                                   \
         "vocab", 0, RW_OPTION_TEXT, &(a)->options.vocab \
@@ -32,6 +34,7 @@ rwkv_status rw_model_operand(struct rw_model_args *args, const struct rw_operand
                              rwkv_error *err);
 
 rwkv_status rw_parse_cpu(void *to, const char *value, rwkv_error *err);
+rwkv_status rw_parse_zeros(void *to, const char *value, rwkv_error *err);
 
 /* Open the model; for one in a file and with `announce`, say on standard error beforehand what
  * would be loaded. `seconds` (nullable) receives the time that opening took. */
@@ -52,6 +55,11 @@ rwkv_status rw_check_writable(const char *path, rwkv_error *err);
 /* The plan as lines of text on standard error, and as members of a JSON object. */
 void rw_note_plan(const char *path, const rwkv_model_info *info);
 void rw_json_plan(struct rw_json *j, const rwkv_model_info *info);
+
+/* What was seen of the channel mix's zeros, and done about them: the same two ways. Nothing is said
+ * where no token was generated. */
+void rw_note_zeros(const rwkv_model *model);
+void rw_json_zeros(struct rw_json *j, const rwkv_model *model);
 
 /* "RWKV-7, 12 layers of 768 channels, 191 M parameters, mostly F16": into `to`. */
 void rw_describe_model(const rwkv_model_info *info, char *to, size_t size);

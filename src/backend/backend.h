@@ -125,6 +125,9 @@ struct rw_backend_ops {
     /* Bytes of a weight's copy by channel; 0: of no use for it. */
     size_t (*channels_bytes)(const struct rw_backend *be, const struct rw_weight *w);
     /* Make it. False: it cannot be used, as not all numbers are finite. */
+    /* Whether products read less by channel, with so many zeros among so many inputs. */
+    bool (*channels_pay)(const struct rw_backend *be, const struct rw_weight *w, uint64_t inputs,
+                         uint64_t zeros);
     bool (*channels)(struct rw_backend *be, void *to, const struct rw_weight *w);
     void (*wkv7)(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch);
 

@@ -61,6 +61,18 @@ void rw_map_close(struct rw_map *map)
     *map = (struct rw_map){0};
 }
 
+void rw_map_forget(const struct rw_map *map, const void *p, size_t n)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uintptr_t base = (uintptr_t)map->data, begin = (uintptr_t)p, end = begin + n;
+    if (!map->data || begin < base || end > base + map->size)
+        return;
+    begin = (begin + page - 1) / page * page;
+    end = end / page * page;
+    if (begin < end) /* advice: nothing is lost where the system does not take it */
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 /* Read until `size` bytes are there or the file ends. */
 static ssize_t read_all(int fd, char *to, size_t size)
 {

@@ -23,6 +23,17 @@
 #define RW_DEFAULT_CHUNK 128
 #define RW_MAX_CHUNK 4096
 
+/* zeros.c: copies by channel of the channel mix's value matrices. */
+struct rw_zeros {
+    rwkv_zeros mode;
+    uint64_t memory_limit;        /* as in the options */
+    struct rw_channels *channels; /* [L] */
+    uint64_t tokens;              /* in steps of their own */
+    size_t next;                  /* layer to be copied */
+    pthread_mutex_t lock;         /* around `published` */
+    rwkv_model_zeros published;
+};
+
 struct rwkv_model {
     _Atomic size_t references;
     struct rw_file *file;
@@ -38,6 +49,7 @@ struct rwkv_model {
     struct rwkv_vocab *vocab;
     bool vocab_sought;
     rwkv_error vocab_error;
+    struct rw_zeros zeros;
 };
 
 struct rwkv_session {
@@ -60,6 +72,16 @@ void rw_model_retain(struct rwkv_model *model);
 void rw_model_release(struct rwkv_model *model);
 const struct rwkv_vocab *rw_model_vocab(struct rwkv_model *model, rwkv_error *err);
 void rw_model_get_info(struct rwkv_model *model, rwkv_model_info *info);
+
+/* zeros.c */
+/* The weights are bound; false: no memory. */
+bool rw_zeros_init(struct rwkv_model *model, const rwkv_model_options *options);
+void rw_zeros_fini(struct rwkv_model *model);
+/* After each step of one token, under the model's lock. */
+void rw_zeros_decoded(struct rwkv_model *model);
+/* What copies of all layers would take. */
+uint64_t rw_zeros_bytes(struct rwkv_model *model, const struct rw_params *params);
+void rw_model_get_zeros(struct rwkv_model *model, rwkv_model_zeros *out);
 
 rwkv_status rw_session_new(struct rwkv_model *model, struct rwkv_session **out, rwkv_error *err);
 void rw_session_free(struct rwkv_session *session);

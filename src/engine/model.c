@@ -25,6 +25,9 @@ static rwkv_status check_options(const rwkv_model_options *o, unsigned *cpu, rwk
     if (o->chunk > RW_MAX_CHUNK)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "chunk: wanted 1 to %d tokens, found %zu",
                        RW_MAX_CHUNK, o->chunk);
+    if ((unsigned)o->zeros > RWKV_ZEROS_OFF)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "zeros: wanted 0 to %d, found %d", RWKV_ZEROS_OFF,
+                       (int)o->zeros);
     return RWKV_OK;
 }
 
@@ -151,6 +154,8 @@ static rwkv_status prepare(struct rwkv_model *m, const rwkv_model_options *optio
     m->info.private_bytes = weights.used;
     m->info.scratch_bytes = scratch.used + m->rwkv7.backend->ops->scratch_bytes(
                                                m->rwkv7.backend, m->info.chunk, max_cols(&m->info));
+    if (options->zeros != RWKV_ZEROS_OFF)
+        m->info.zeros_bytes = rw_zeros_bytes(m, &m->params);
     m->info.threads = (int)m->rwkv7.backend->threads;
     m->info.cpu = m->rwkv7.backend->isa;
     return RWKV_OK;
@@ -176,13 +181,16 @@ static rwkv_status check_memory(const struct rwkv_model *m, uint64_t limit, rwkv
     return RWKV_OK;
 }
 
-static rwkv_status load(struct rwkv_model *m, rwkv_error *err)
+static rwkv_status load(struct rwkv_model *m, const rwkv_model_options *options, rwkv_error *err)
 {
     struct rw_arena measure = {0};
     if (!rw_arena_init(&m->arena, m->info.private_bytes))
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %llu bytes of vectors",
                        m->file->path, (unsigned long long)m->info.private_bytes);
     rw_weights_bind(&m->rwkv7.weights, &m->params, &m->arena);
+    if (!rw_zeros_init(m, options))
+        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %zu layers", m->file->path,
+                       m->info.n_layer);
     take_scratch(m, &measure);
     if (!rw_arena_init(&m->scratch, measure.used))
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %zu bytes of scratch",
@@ -204,6 +212,7 @@ static rwkv_status new_model(struct rw_file *file, struct rwkv_model **out, rwkv
     atomic_init(&m->references, 1);
     pthread_mutex_init(&m->lock, NULL);
     pthread_mutex_init(&m->vocab_lock, NULL);
+    pthread_mutex_init(&m->zeros.lock, NULL);
     *out = m;
     return RWKV_OK;
 }
@@ -218,7 +227,7 @@ rwkv_status rw_model_new(struct rw_file *file, const rwkv_model_options *options
         RW_GO(rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a model"));
     RW_GO(prepare(m, options, err));
     RW_GO(check_memory(m, options->memory_limit, err));
-    RW_GO(load(m, err));
+    RW_GO(load(m, options, err));
 done:
     if (status == RWKV_OK)
         *out = m;
@@ -256,12 +265,14 @@ void rw_model_release(struct rwkv_model *model)
         model->rwkv7.backend->ops->free(model->rwkv7.backend);
     rw_vocab_release(model->vocab);
     rw_free(model->vocab_option);
+    rw_zeros_fini(model);
     rw_params_close(&model->params);
     rw_arena_fini(&model->arena);
     rw_arena_fini(&model->scratch);
     rw_file_close(model->file);
     pthread_mutex_destroy(&model->lock);
     pthread_mutex_destroy(&model->vocab_lock);
+    pthread_mutex_destroy(&model->zeros.lock);
     rw_free(model);
 }
 

@@ -139,6 +139,8 @@ static void step(struct rwkv_model *model, struct progress *p)
     }
     if (n > 0)
         rw_rwkv7_forward(&model->rwkv7, model->sequences, n);
+    if (n == 1 && model->sequences[0].count == 1)
+        rw_zeros_decoded(model);
 }
 
 rwkv_status rw_segments_eval(const rwkv_segment *segments, size_t n, rwkv_error *err)

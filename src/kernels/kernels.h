@@ -240,8 +240,8 @@ struct rw_kernels {
     RW_MATVEC_DOT_FN((*matvec_dot[RWKV_DTYPE_MODEL_COUNT])); /* block types only */
     RW_PANEL_FN((*panel[RWKV_DTYPE_MODEL_COUNT]));           /* block types only */
     RW_MATMUL_DOT_FN((*matmul_dot));
-    RW_TILE_BYTES_FN((*tile_bytes)); /* NULL: no products with few live inputs */
-    RW_TILE_FN((*tile[RWKV_DTYPE_MODEL_COUNT]));               /* NULL: not of this type */
+    RW_TILE_BYTES_FN((*tile_bytes));             /* NULL: no products with few live inputs */
+    RW_TILE_FN((*tile[RWKV_DTYPE_MODEL_COUNT])); /* NULL: not of this type */
     RW_MATVEC_LIVE_FN((*matvec_live[RWKV_DTYPE_MODEL_COUNT])); /* the same */
     RW_UNPACK_FN((*unpack[RWKV_DTYPE_MODEL_COUNT]));
     RW_UNPACK_T_FN((*unpack_t[RWKV_DTYPE_MODEL_COUNT])); /* NULL for block types */

@@ -150,6 +150,7 @@ JSON has it all in one object.
     "seed": N,
     "seconds": {"load": N, "prompt": N, "generate": N},
     "tokens_per_second": {"prompt": N, "generate": N},
+    "zeros": {"share": N, "layers": N, "bytes": N},
     "peak_resident_bytes": N,
     "position": N,
     "model": {
@@ -165,7 +166,7 @@ JSON has it all in one object.
       "ranks": {"w": N, "a": N, "v": N, "g": N},
       "parameters": N,
       "type": TEXT,
-      "memory": {"file_bytes": N, "private_bytes": N, "state_bytes": N, "scratch_bytes": N},
+      "memory": {"file_bytes": N, "private_bytes": N, "state_bytes": N, "scratch_bytes": N, "zeros_bytes": N},
       "token_bytes": N,
       "token_flops": N,
       "chunk": N,
@@ -185,6 +186,7 @@ With -v the plan comes before loading, and the rates after the text.
   in all   N MiB
   prompt   N tokens in N s: N tokens/s
   text     N tokens in N s: N tokens/s; ended by: length
+  zeros    N % of the channel mix; skipped in N layers, copied to N B
   memory   N MiB resident at most
   $ rwkv run -v -n 0 abc 2>&1 > /dev/null | head -n 1
   model    built-in model: RWKV-7, * (glob)

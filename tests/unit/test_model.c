@@ -308,6 +308,7 @@ static void bad_options(void **state)
         {{.threads = -1}, RWKV_ERROR_ARGUMENT, "threads"},
         {{.threads = 257}, RWKV_ERROR_ARGUMENT, "threads"},
         {{.chunk = 4097}, RWKV_ERROR_ARGUMENT, "chunk"},
+        {{.zeros = (rwkv_zeros)3}, RWKV_ERROR_ARGUMENT, "zeros"},
         {{.cpu = "z80"}, RWKV_ERROR_ARGUMENT, "z80"},
         {{.memory_limit = 1000}, RWKV_ERROR_MEMORY, "not enough memory"},
     };

@@ -231,6 +231,7 @@ static const struct rw_backend_ops cpu_ops = {
     .norm_mix = cpu_norm_mix,
     .matmul = rw_cpu_matmul,
     .channels_bytes = rw_cpu_channels_bytes,
+    .channels_pay = rw_cpu_channels_pay,
     .channels = rw_cpu_channels,
     .wkv7 = rw_cpu_wkv7,
     .measure = rw_cpu_measure,

@@ -68,6 +68,8 @@ bool rw_cpu_takes_bf16(const struct rw_backend_cpu *cpu, const struct rw_weight 
 
 /* live.c: copies by channel, as backend.h has them. */
 size_t rw_cpu_channels_bytes(const struct rw_backend *be, const struct rw_weight *w);
+bool rw_cpu_channels_pay(const struct rw_backend *be, const struct rw_weight *w, uint64_t inputs,
+                         uint64_t zeros);
 bool rw_cpu_channels(struct rw_backend *be, void *to, const struct rw_weight *w);
 /* Count the zeros among the inputs of a product of one token; true: multiply the `live` ones by
  * rw_cpu_multiply_live, which makes RW_TILE_ROWS outputs from `row` on, a multiple of that. */

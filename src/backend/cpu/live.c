@@ -9,8 +9,9 @@
 #include "backend/cpu/cpu_int.h"
 #include "base/status.h"
 
-/* Above this share of live inputs reading around the zeros costs more than it saves. */
-#define MOST_LIVE 0.75
+/* The share of a weight's bytes that may be live: reading around zeros costs something itself, and
+ * codes of five and six bits take eight by channel. */
+#define MOST_BYTES 0.75
 
 static size_t tiles(const struct rw_weight *w)
 {
@@ -31,6 +32,13 @@ size_t rw_cpu_channels_bytes(const struct rw_backend *be, const struct rw_weight
     if (w->input_major || !cpu->kernels.tile[w->dtype] || rw_cpu_takes_bf16(cpu, w))
         return 0;
     return tiles(w) * cpu->kernels.tile_bytes(w->dtype, w->cols);
+}
+
+bool rw_cpu_channels_pay(const struct rw_backend *be, const struct rw_weight *w, uint64_t inputs,
+                         uint64_t zeros)
+{
+    double copy = (double)rw_cpu_channels_bytes(be, w), whole = (double)w->rows * (double)w->stride;
+    return (double)(inputs - zeros) * copy < MOST_BYTES * (double)inputs * whole;
 }
 
 struct filling {
@@ -128,7 +136,7 @@ bool rw_cpu_find_live(struct rw_backend_cpu *cpu, struct rw_live *live, const st
     size_t zeros = dot->code ? zero_codes(dot->code, w->cols) : zero_values(op->x, w->cols);
     channels->inputs += w->cols;
     channels->zeros += zeros;
-    if (!channels->tiles || (double)(w->cols - zeros) > MOST_LIVE * (double)w->cols)
+    if (!channels->tiles || !rw_cpu_channels_pay(&cpu->base, w, w->cols, zeros))
         return false;
     *live = cpu->live;
     live->dense = *dot;

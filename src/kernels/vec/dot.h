@@ -23,6 +23,8 @@
  *   vi_interleave(to, rows, at, r)         4 dwords at byte `at` of LANES rows from r on, so that
  *                                          those of one column lie together, IMAGE_DWORD bytes
  *                                          from one column to the next
+ *   vi_zip(v[4])                           byte 16 l + 4 v + i of 4 vectors to the dword of lane
+ *                                          4 l + i of vector v, in their order
  *   v_from_vi(v), v_store_codes(p, v)      dwords to floats; whole floats to signed bytes at p
  *   v_max_all(v)                           the largest lane
  *   VI_FORGET(v)                           the compiler forgets what is in v
