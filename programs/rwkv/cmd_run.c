@@ -182,6 +182,17 @@ static void note_unread(const struct run *run)
         rw_note("with --state-out FILE the state would have been kept\n");
 }
 
+/* Nothing where no token was generated. */
+static void note_zeros(const rwkv_model *model)
+{
+    rwkv_model_zeros zeros;
+    char text[160];
+    rwkv_model_get_zeros(model, &zeros);
+    rw_describe_zeros(&zeros, text, sizeof text);
+    if (zeros.inputs)
+        rw_note("zeros    %s\n", text);
+}
+
 static void note_rates(const struct run *run)
 {
     const rwkv_generate_result *r = &run->result;
@@ -191,7 +202,7 @@ static void note_rates(const struct run *run)
     rw_note("text     %zu tokens in %s: %s tokens/s; ended by: %s\n", r->generated_tokens,
             rw_show_seconds(r->generate_seconds).text,
             rw_show_rate((double)r->generated_tokens, r->generate_seconds).text, rw_finish_name(r));
-    rw_note_zeros(run->model);
+    note_zeros(run->model);
     rw_note("memory   %s resident at most\n", rw_show_bytes(rw_env_memory_peak()).text);
 }
 
@@ -200,7 +211,9 @@ static rwkv_status print_json(const struct run *run, rwkv_error *err)
     const rwkv_generate_result *r = &run->result;
     struct rw_json j = {0};
     rwkv_model_info info;
+    rwkv_model_zeros zeros;
     rwkv_model_get_info(run->model, &info);
+    rwkv_model_get_zeros(run->model, &zeros);
     rw_json_open(&j, NULL, RW_JSON_OBJECT, RW_JSON_LINES);
     rw_json_bytes(&j, "text", run->text.data ? run->text.data : "", run->text.size);
     rw_json_text(&j, "finish", rw_finish_name(r));
@@ -219,7 +232,7 @@ static rwkv_status print_json(const struct run *run, rwkv_error *err)
     rw_json_real(&j, "prompt", (double)r->prompt_tokens / r->prompt_seconds);
     rw_json_real(&j, "generate", (double)r->generated_tokens / r->generate_seconds);
     rw_json_close(&j);
-    rw_json_zeros(&j, run->model);
+    rw_json_zeros(&j, &zeros);
     rw_json_u64(&j, "peak_resident_bytes", rw_env_memory_peak());
     rw_json_u64(&j, "position", rwkv_session_position(run->session));
     rw_json_open(&j, "model", RW_JSON_OBJECT, RW_JSON_LINES);

@@ -134,24 +134,19 @@ static double share_of_zeros(const rwkv_model_zeros *z)
     return z->inputs ? (double)z->zeros / (double)z->inputs : 0;
 }
 
-void rw_note_zeros(const rwkv_model *model)
+void rw_describe_zeros(const rwkv_model_zeros *zeros, char *to, size_t size)
 {
-    rwkv_model_zeros z;
-    rwkv_model_get_zeros(model, &z);
-    if (z.inputs)
-        rw_note("zeros    %.0f %% of the channel mix; skipped in %zu layer%s, copied to %s\n",
-                100 * share_of_zeros(&z), z.layers, z.layers == 1 ? "" : "s",
-                rw_show_bytes(z.bytes).text);
+    snprintf(to, size, "%.0f %% of the channel mix; skipped in %zu layer%s, copied to %s",
+             100 * share_of_zeros(zeros), zeros->layers, zeros->layers == 1 ? "" : "s",
+             rw_show_bytes(zeros->bytes).text);
 }
 
-void rw_json_zeros(struct rw_json *j, const rwkv_model *model)
+void rw_json_zeros(struct rw_json *j, const rwkv_model_zeros *zeros)
 {
-    rwkv_model_zeros z;
-    rwkv_model_get_zeros(model, &z);
     rw_json_open(j, "zeros", RW_JSON_OBJECT, RW_JSON_INLINE);
-    rw_json_real(j, "share", share_of_zeros(&z));
-    rw_json_u64(j, "layers", z.layers);
-    rw_json_u64(j, "bytes", z.bytes);
+    rw_json_real(j, "share", share_of_zeros(zeros));
+    rw_json_u64(j, "layers", zeros->layers);
+    rw_json_u64(j, "bytes", zeros->bytes);
     rw_json_close(j);
 }
 

@@ -56,10 +56,10 @@ rwkv_status rw_check_writable(const char *path, rwkv_error *err);
 void rw_note_plan(const char *path, const rwkv_model_info *info);
 void rw_json_plan(struct rw_json *j, const rwkv_model_info *info);
 
-/* What was seen of the channel mix's zeros, and done about them: the same two ways. Nothing is said
- * where no token was generated. */
-void rw_note_zeros(const rwkv_model *model);
-void rw_json_zeros(struct rw_json *j, const rwkv_model *model);
+/* What was seen of the channel mix's zeros and done about them, as a line of text and as a member
+ * of a JSON object. */
+void rw_describe_zeros(const rwkv_model_zeros *zeros, char *to, size_t size);
+void rw_json_zeros(struct rw_json *j, const rwkv_model_zeros *zeros);
 
 /* "RWKV-7, 12 layers of 768 channels, 191 M parameters, mostly F16": into `to`. */
 void rw_describe_model(const rwkv_model_info *info, char *to, size_t size);

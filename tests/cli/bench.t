@@ -16,6 +16,7 @@ A model with random weights, made, measured and removed again.
   open N s
   first token N s, opening and a prompt of N tokens included
   memory N B resident at most; file N B, own N B, state N B
+  zeros N % of the channel mix; skipped in N layers, copied to N B
   energy not readable: no: No such file or directory
 
 Prompts come in order of length; they are up against arithmetic, decoding against reading.
