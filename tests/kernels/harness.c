@@ -254,6 +254,7 @@ int main(int argc, char **argv)
     register_matmul();
     register_bf16();
     register_dot();
+    register_live();
     register_unpack();
     register_norm();
     register_mix();

@@ -74,6 +74,7 @@ void register_matvec(void);
 void register_matmul(void);
 void register_bf16(void);
 void register_dot(void);
+void register_live(void);
 void register_unpack(void);
 void register_norm(void);
 void register_mix(void);
