@@ -6,8 +6,8 @@
 #
 # release: every suite. asan: every suite but style, under AddressSanitizer and UBSan. tsan: the
 # suite `threads`. coverage: unit, fuzz and cli tests, then the share of parser lines they ran.
-# arm: unit, fuzz, kernel and committed golden tests of a build for 64-bit ARM, under emulation, and
-# a comparison with the release; skipped where its tools cannot be had.
+# arm: the shorter unit tests, fuzz, kernel and committed golden tests of a build for 64-bit ARM,
+# under emulation, and a comparison with the release; skipped where its tools cannot be had.
 # Reference vectors are looked for in RWKV_SHARED (default ../shared); tests that miss them are
 # skipped.
 set -eu
@@ -43,7 +43,7 @@ arm()
 {
     scripts/build.sh release
     suite arm build-arm --timeout-multiplier 10 --suite unit --suite fuzz --suite kernels \
-        --suite committed
+        --suite committed --no-suite long
     echo "== arm: testing as cortex-a53"
     rm -f build-arm/meson-logs/a53.json
     QEMU_CPU=cortex-a53 meson test -C build-arm --no-rebuild --logbase a53 --suite kernels \
