@@ -80,11 +80,11 @@ static uint64_t region_of(uint64_t gate)
     return gate / ONE_REGION;
 }
 
-/* Wait for a region other than `seen`, or the end. */
+/* Wait for a region other than `seen`, or the end: `stop`, written before it, is then seen too. */
 static void wait_for_region(struct rw_pool *p, uint64_t seen)
 {
     for (size_t i = 0; i < p->spins; i++) {
-        if (region_of(atomic_load_explicit(&p->gate, memory_order_relaxed)) != seen)
+        if (region_of(atomic_load_explicit(&p->gate, memory_order_acquire)) != seen)
             return;
         wait_a_moment(i);
     }
