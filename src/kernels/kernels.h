@@ -96,7 +96,6 @@ struct rw_matmul_piece {
  * acc = fma((float)I, scale_g · d, acc); then, for types with minima, acc = fma(min_g, d ·
  * (float)Σ_k q_k, acc). The products scale·d and d·Σq are rounded to f32; fma is rounded once.
  */
-#define RW_DOT_BLOCK 32  /* activations that share a scale */
 #define RW_PANEL_ROWS 16 /* rows of a weight that are laid side by side */
 
 /* Rounded activations of T rows of K elements, one row after the other. */

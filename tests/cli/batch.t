@@ -31,7 +31,7 @@ How many are at work, threads, chunks and pipes change nothing.
 
 It works as its input comes: an answer is there before the next request.
 
-  $ mkfifo requests; rwkv batch -q -m m.gguf < requests > live.jsonl & run=$!
+  $ mkfifo requests; : > live.jsonl; rwkv batch -q -m m.gguf < requests > live.jsonl & run=$!
   > exec 3> requests; for i in 1 2 3; do echo '{"prompt": "abc", "max_tokens": 3}' >&3
   > while [ "$(wc -l < live.jsonl)" -lt $i ]; do sleep 0.02; done; done; exec 3>&-; wait $run; wc -l < live.jsonl
   3
@@ -41,16 +41,20 @@ Killed at any moment and resumed until it is done, the file is the same.
   $ echo '{"prompt": "torn' > torn; rwkv batch -q -m m.gguf in.jsonl -o cut.jsonl
   > for at in 1 500 5000 $(wc -c < cut.jsonl); do head -c $((at - 1)) out.jsonl > cut.jsonl
   > rwkv batch -q -m m.gguf in.jsonl -o cut.jsonl --resume --parallel 9 && cmp cut.jsonl out.jsonl; done
-  $ { times=0; : > killed.jsonl; until cmp -s killed.jsonl out.jsonl; do times=$((times + 1)); [ $times -lt 200 ] || break
-  > rwkv batch -q -m m.gguf -t 1 in.jsonl -o killed.jsonl --resume --parallel 4 & run=$!
-  > before=$(wc -c < killed.jsonl); for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.02
-  > [ "$(wc -c < killed.jsonl)" -gt $((before + 900)) ] && break; done; kill -9 $run; wait $run; done; } 2> /dev/null
-  > [ $times -gt 2 ] && cmp killed.jsonl out.jsonl
+  $ rm requests; mkfifo requests; : > killed.jsonl; for n in 10 25 45; do before=$(wc -c < killed.jsonl)
+  > rwkv batch -q -m m.gguf - -o killed.jsonl --resume --parallel 4 < requests & run=$!
+  > { head -n $n in.jsonl; exec sleep 99; } > requests & writer=$!
+  > while [ "$(wc -c < killed.jsonl)" -le $before ]; do sleep 0.02; done
+  > { kill -9 $run $writer; wait $run; } 2> /dev/null; echo "status $?"; done
+  status 137
+  status 137
+  status 137
+  $ rwkv batch -q -m m.gguf in.jsonl -o killed.jsonl --resume && cmp killed.jsonl out.jsonl
 
 So it is after Ctrl-C, which says how to go on.
 
-  $ rm requests; mkfifo requests; rwkv batch -q -m m.gguf - -o int.jsonl < requests 2> said & run=$!
-  > { head -n 20 in.jsonl; sleep 9; } > requests & writer=$!
+  $ rwkv batch -q -m m.gguf - -o int.jsonl < requests 2> said & run=$!
+  > { head -n 20 in.jsonl; exec sleep 99; } > requests & writer=$!
   > while [ ! -s int.jsonl ]; do sleep 0.05; done; kill -INT $run; wait $run; echo "status $?"; kill $writer
   > sed 's/[0-9][0-9]*/N/' said
   status 130

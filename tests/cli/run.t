@@ -65,7 +65,7 @@ Ctrl-C before its end keeps what was read and says how to go on; nothing is read
 
   $ head -c 40000 /dev/urandom > noise; rwkv run -m m.gguf -n 0 --state-out whole.state -f noise
   $ mkfifo pipe; rwkv run -m m.gguf --rates 100 --state-out part.state - < pipe 2> said & run=$!
-  > { head -c 30000 noise; sleep 9; } > pipe & writer=$!
+  > { head -c 30000 noise; exec sleep 99; } > pipe & writer=$!
   > while [ ! -s said ]; do sleep 0.05; done; kill -INT $run; wait $run; echo "status $?"
   > kill $writer; tail -n 1 said | sed 's/[1-9][0-9]*/N/g'
   status 130
@@ -73,7 +73,7 @@ Ctrl-C before its end keeps what was read and says how to go on; nothing is read
   $ at=$(tail -n 1 said | sed 's/.* //'); [ $at -ge 128 ] && [ $at -le 30000 ] && rwkv run -m m.gguf \
   > --state-in part.state --skip-bytes $at -n 0 --state-out joined.state -f noise && cmp joined.state whole.state
   $ rm said; rwkv run -m m.gguf --rates 100 - < pipe 2> said & run=$!
-  > { head -c 30000 noise; sleep 9; } > pipe & writer=$!
+  > { head -c 30000 noise; exec sleep 99; } > pipe & writer=$!
   > while [ ! -s said ]; do sleep 0.05; done; kill -INT $run; wait $run; echo "status $?"
   > kill $writer; tail -n 1 said | sed 's/.*; //'
   status 130

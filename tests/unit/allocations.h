@@ -1,17 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counts every allocation of the process (`allocations`), and lets aligned ones fail on request
- * (`fail_aligned`), which are the large ones of models and sessions. To be included by one file of
- * a program. A sanitizer has its own allocator and is left alone: COUNTS is then 0.
+ * Counts every allocation of the process, and lets aligned ones fail on request, which are the
+ * large ones of models and sessions. To be included by one file of a program. A sanitizer has its
+ * own allocator and is left alone: COUNTS is then 0.
  */
 #ifndef UNIT_ALLOCATIONS_H
 #define UNIT_ALLOCATIONS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 static atomic_size_t allocations;
-static atomic_int fail_aligned;
+static atomic_bool fail_aligned;
+
+/* Allocations so far. */
+static inline size_t count_allocations(void)
+{
+    return allocations;
+}
+
+/* Whether aligned allocations fail from here on. */
+static inline void let_aligned_fail(bool fail)
+{
+    fail_aligned = fail;
+}
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define COUNTS 0
 #elif defined(__has_feature)

@@ -561,7 +561,7 @@ static void one_fails(void **state)
     assert_int_equal(add(b, &good, NULL), RWKV_OK);
     step(b);
     assert_int_equal(add(b, &bad, NULL), RWKV_OK);
-    fail_aligned = 1;
+    let_aligned_fail(true);
     rwkv_batch_event e;
     int failed = 0;
     assert_int_equal(rwkv_batch_step(b, NULL, NULL), RWKV_OK);
@@ -573,7 +573,7 @@ static void one_fails(void **state)
         }
         take(&e);
     }
-    fail_aligned = 0;
+    let_aligned_fail(false);
     assert_int_equal(failed, 1);
     while (rwkv_batch_count(b))
         step(b);
@@ -597,10 +597,10 @@ static void no_allocations(void **state)
     }
     for (size_t i = 0; i < 10; i++)
         step(b);
-    size_t before = allocations;
+    size_t before = count_allocations();
     for (size_t i = 0; i < 200; i++)
         step(b);
-    assert_int_equal(allocations, before);
+    assert_int_equal(count_allocations(), before);
     rwkv_batch_free(b);
     rwkv_model_close(m);
 }

@@ -145,13 +145,6 @@ VEC vf v_load_bf16_part(const void *p, size_t n)
     return v_from_bf16(load_16bit_part(p, n));
 }
 
-VEC vf v_load_codes(const void *p)
-{
-    int16x8_t v = vmovl_s8(vld1_s8(p));
-    return (vf){vcvtq_f32_s32(vmovl_s16(vget_low_s16(v))),
-                vcvtq_f32_s32(vmovl_s16(vget_high_s16(v)))};
-}
-
 VEC vf v_add(vf a, vf b)
 {
     return (vf){vaddq_f32(a.low, b.low), vaddq_f32(a.high, b.high)};

@@ -10,7 +10,6 @@
  *   v_load_part(p, n), v_store_part(p, v, n)   the first n < LANES, the others 0 and untouched
  *   v_keep(v, n)                           the first n lanes, the others 0
  *   v_load_f16, v_load_bf16, …_part        the same from 16-bit floats
- *   v_load_codes(p)                        LANES signed bytes
  *   v_add, v_sub, v_mul, v_div, v_fma(a, b, c) = a·b + c
  *   v_max(a, b)                            b where either is NaN
  *   v_round, v_scale(p, n) = p·2ⁿ          n whole, in [−200, 127]; rounds to denormals correctly

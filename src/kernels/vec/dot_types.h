@@ -49,7 +49,7 @@ VEC struct dot_layout dot_layout(rwkv_dtype type)
     }
 }
 
-/* Whole cache lines: what crosses two of them is not passed from a store to the next load. */
+/* Whole cache lines, so that no vector of the next block crosses two of them. */
 VEC size_t dot_image_bytes(rwkv_dtype type)
 {
     struct dot_layout at = dot_layout(type);

@@ -90,11 +90,6 @@ VEC vf v_load_bf16_part(const void *p, size_t n)
     return v_from_bf16(v_load_16bit_part(p, n));
 }
 
-VEC vf v_load_codes(const void *p)
-{
-    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p)));
-}
-
 VEC vf v_add(vf a, vf b)
 {
     return _mm256_add_ps(a, b);

@@ -79,11 +79,6 @@ VEC vf v_load_bf16_part(const void *p, size_t n)
     return v_from_bf16(_mm256_maskz_loadu_epi16(v_mask(n), p));
 }
 
-VEC vf v_load_codes(const void *p)
-{
-    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p)));
-}
-
 VEC vf v_add(vf a, vf b)
 {
     return _mm512_add_ps(a, b);
