@@ -18,7 +18,7 @@ case $kind in
 release) folder=build options='' ;;
 asan) options="-Dbuildtype=debugoptimized $werror -Db_sanitize=address,undefined" ;;
 tsan) options="-Dbuildtype=debugoptimized $werror -Db_sanitize=thread" ;;
-coverage) options='-Dbuildtype=debug -Db_coverage=true' ;;
+coverage) options='-Dbuildtype=debug -Doptimization=g -Db_coverage=true' ;;
 arm)
     tools='build arm'
     options="$werror --cross-file scripts/aarch64.cross"

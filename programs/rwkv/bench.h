@@ -79,6 +79,7 @@ struct rw_bench_run {
     double load_seconds;  /* opening, with the file in memory already */
     double first_seconds; /* opening and a short prompt */
     uint64_t peak_bytes;
+    rwkv_model_packing packing;
     rwkv_model_zeros zeros;
     double limits[RWKV_LIMIT_COUNT]; /* a second; 0: there is none */
     struct rw_bench_row rows[RW_BENCH_ROWS];

@@ -57,6 +57,7 @@ static void json_run(struct rw_json *j, const struct rw_bench_run *run)
     rw_json_real(j, "load_seconds", run->load_seconds);
     rw_json_real(j, "first_token_seconds", run->first_seconds);
     rw_json_u64(j, "peak_resident_bytes", run->peak_bytes);
+    rw_json_packing(j, &run->packing);
     rw_json_zeros(j, &run->zeros);
     rw_json_open(j, "rows", RW_JSON_ARRAY, RW_JSON_LINES);
     for (size_t i = 0; i < run->n_rows; i++)

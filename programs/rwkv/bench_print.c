@@ -132,6 +132,10 @@ void rw_bench_print(const struct rw_bench *b, const struct rw_bench_run *run)
             rw_show_bytes(run->peak_bytes).text, rw_show_bytes(m->file_bytes).text,
             rw_show_bytes(m->private_bytes + m->scratch_bytes).text,
             rw_show_bytes(m->state_bytes).text);
+    if (run->packing.matrices) {
+        rw_describe_packing(&run->packing, model, sizeof model);
+        rw_outf("packed        %s\n", model);
+    }
     if (run->zeros.inputs) {
         rw_describe_zeros(&run->zeros, model, sizeof model);
         rw_outf("zeros         %s\n", model);

@@ -229,8 +229,10 @@ rwkv_status rw_bench_do(struct rw_bench *b, const struct rw_model_args *args,
 {
     struct rw_bench_bed bed = {.energy = &b->energy};
     rwkv_status status = do_all(b, &bed, args, run, err);
-    if (bed.model)
+    if (bed.model) {
+        rwkv_model_get_packing(bed.model, &run->packing);
         rwkv_model_get_zeros(bed.model, &run->zeros);
+    }
     say(b, "");
     rwkv_meter_free(bed.meter);
     close_model(&bed);

@@ -84,6 +84,9 @@ static void print_memory(const rwkv_model_info *m)
             rw_show_bytes(m->state_bytes).text);
     rw_outf("  scratch     %s for %zu tokens at once\n", rw_show_bytes(m->scratch_bytes).text,
             m->chunk);
+    if (m->packed_bytes)
+        rw_outf("  packed      %s at most, in place of as much of the weights, while generating\n",
+                rw_show_bytes(m->packed_bytes).text);
     if (m->zeros_bytes)
         rw_outf("  zeros       %s at most, in place of as much of the weights, to skip zeros\n",
                 rw_show_bytes(m->zeros_bytes).text);

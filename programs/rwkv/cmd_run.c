@@ -183,10 +183,15 @@ static void note_unread(const struct run *run)
 }
 
 /* Nothing where no token was generated. */
-static void note_zeros(const rwkv_model *model)
+static void note_copies(const rwkv_model *model)
 {
     rwkv_model_zeros zeros;
+    rwkv_model_packing packing;
     char text[160];
+    rwkv_model_get_packing(model, &packing);
+    rw_describe_packing(&packing, text, sizeof text);
+    if (packing.matrices)
+        rw_note("packed   %s\n", text);
     rwkv_model_get_zeros(model, &zeros);
     rw_describe_zeros(&zeros, text, sizeof text);
     if (zeros.inputs)
@@ -202,7 +207,7 @@ static void note_rates(const struct run *run)
     rw_note("text     %zu tokens in %s: %s tokens/s; ended by: %s\n", r->generated_tokens,
             rw_show_seconds(r->generate_seconds).text,
             rw_show_rate((double)r->generated_tokens, r->generate_seconds).text, rw_finish_name(r));
-    note_zeros(run->model);
+    note_copies(run->model);
     rw_note("memory   %s resident at most\n", rw_show_bytes(rw_env_memory_peak()).text);
 }
 
@@ -212,7 +217,9 @@ static rwkv_status print_json(const struct run *run, rwkv_error *err)
     struct rw_json j = {0};
     rwkv_model_info info;
     rwkv_model_zeros zeros;
+    rwkv_model_packing packing;
     rwkv_model_get_info(run->model, &info);
+    rwkv_model_get_packing(run->model, &packing);
     rwkv_model_get_zeros(run->model, &zeros);
     rw_json_open(&j, NULL, RW_JSON_OBJECT, RW_JSON_LINES);
     rw_json_bytes(&j, "text", run->text.data ? run->text.data : "", run->text.size);
@@ -232,6 +239,7 @@ static rwkv_status print_json(const struct run *run, rwkv_error *err)
     rw_json_real(&j, "prompt", (double)r->prompt_tokens / r->prompt_seconds);
     rw_json_real(&j, "generate", (double)r->generated_tokens / r->generate_seconds);
     rw_json_close(&j);
+    rw_json_packing(&j, &packing);
     rw_json_zeros(&j, &zeros);
     rw_json_u64(&j, "peak_resident_bytes", rw_env_memory_peak());
     rw_json_u64(&j, "position", rwkv_session_position(run->session));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "open_model.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,15 +36,33 @@ rwkv_status rw_parse_cpu(void *to, const char *value, rwkv_error *err)
     return RWKV_OK;
 }
 
-rwkv_status rw_parse_zeros(void *to, const char *value, rwkv_error *err)
+static rwkv_status parse_choice(int *to, const char *value, rwkv_error *err)
 {
-    static const char *const names[] = {"auto", "on", "off"}; /* as in rwkv_zeros */
+    static const char *const names[] = {"auto", "on", "off"};
     for (size_t i = 0; i < RW_COUNT(names); i++)
         if (strcmp(value, names[i]) == 0) {
-            *(rwkv_zeros *)to = (rwkv_zeros)i;
+            *to = (int)i;
             return RWKV_OK;
         }
     return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted auto, on or off, found '%s'", value);
+}
+
+static_assert(RWKV_ZEROS_ON == 1 && RWKV_ZEROS_OFF == 2, "in this order");
+rwkv_status rw_parse_zeros(void *to, const char *value, rwkv_error *err)
+{
+    int choice;
+    RW_TRY(parse_choice(&choice, value, err));
+    *(rwkv_zeros *)to = (rwkv_zeros)choice;
+    return RWKV_OK;
+}
+
+static_assert(RWKV_PACKING_ON == 1 && RWKV_PACKING_OFF == 2, "in this order");
+rwkv_status rw_parse_pack(void *to, const char *value, rwkv_error *err)
+{
+    int choice;
+    RW_TRY(parse_choice(&choice, value, err));
+    *(rwkv_packing *)to = (rwkv_packing)choice;
+    return RWKV_OK;
 }
 
 const char *rw_model_name(const char *path)
@@ -150,6 +169,20 @@ void rw_json_zeros(struct rw_json *j, const rwkv_model_zeros *zeros)
     rw_json_close(j);
 }
 
+void rw_describe_packing(const rwkv_model_packing *packing, char *to, size_t size)
+{
+    snprintf(to, size, "%zu matri%s, copied to %s", packing->matrices,
+             packing->matrices == 1 ? "x" : "ces", rw_show_bytes(packing->bytes).text);
+}
+
+void rw_json_packing(struct rw_json *j, const rwkv_model_packing *packing)
+{
+    rw_json_open(j, "packing", RW_JSON_OBJECT, RW_JSON_INLINE);
+    rw_json_u64(j, "matrices", packing->matrices);
+    rw_json_u64(j, "bytes", packing->bytes);
+    rw_json_close(j);
+}
+
 void rw_json_plan(struct rw_json *j, const rwkv_model_info *info)
 {
     rw_json_u64(j, "version", (uint64_t)info->version);
@@ -174,6 +207,7 @@ void rw_json_plan(struct rw_json *j, const rwkv_model_info *info)
     rw_json_u64(j, "state_bytes", info->state_bytes);
     rw_json_u64(j, "scratch_bytes", info->scratch_bytes);
     rw_json_u64(j, "zeros_bytes", info->zeros_bytes);
+    rw_json_u64(j, "packed_bytes", info->packed_bytes);
     rw_json_close(j);
     rw_json_u64(j, "token_bytes", info->token_bytes);
     rw_json_u64(j, "token_flops", info->token_flops);

@@ -19,6 +19,7 @@ struct rw_model_args {
         {"chunk", 0, RW_OPTION_SIZE, &(a)->options.chunk, .min = 1, .max = 4096},   \
         {"memory-limit", 0, RW_OPTION_BYTES, &(a)->options.memory_limit},           \
         {"zeros", 0, RW_OPTION_CALL, &(a)->options.zeros, .parse = rw_parse_zeros}, \
+        {"pack", 0, RW_OPTION_CALL, &(a)->options.packing, .parse = rw_parse_pack}, \
         RW_VOCAB_OPTION(a)
 #define RW_VOCAB_OPTION(a)                              \
     {                                                   \
@@ -35,6 +36,7 @@ rwkv_status rw_model_operand(struct rw_model_args *args, const struct rw_operand
 
 rwkv_status rw_parse_cpu(void *to, const char *value, rwkv_error *err);
 rwkv_status rw_parse_zeros(void *to, const char *value, rwkv_error *err);
+rwkv_status rw_parse_pack(void *to, const char *value, rwkv_error *err);
 
 /* Open the model; for one in a file and with `announce`, say on standard error beforehand what
  * would be loaded. `seconds` (nullable) receives the time that opening took. */
@@ -60,6 +62,9 @@ void rw_json_plan(struct rw_json *j, const rwkv_model_info *info);
  * of a JSON object. */
 void rw_describe_zeros(const rwkv_model_zeros *zeros, char *to, size_t size);
 void rw_json_zeros(struct rw_json *j, const rwkv_model_zeros *zeros);
+/* What has been packed: the same. */
+void rw_describe_packing(const rwkv_model_packing *packing, char *to, size_t size);
+void rw_json_packing(struct rw_json *j, const rwkv_model_packing *packing);
 
 /* "RWKV-7, 12 layers of 768 channels, 191 M parameters, mostly F16": into `to`. */
 void rw_describe_model(const rwkv_model_info *info, char *to, size_t size);

@@ -48,6 +48,11 @@ void rwkv_model_close(rwkv_model *model)
     rw_model_release(model);
 }
 
+void rwkv_model_get_packing(const rwkv_model *model, rwkv_model_packing *packing)
+{
+    rw_model_get_packing((struct rwkv_model *)model, packing);
+}
+
 void rwkv_model_get_zeros(const rwkv_model *model, rwkv_model_zeros *zeros)
 {
     rw_model_get_zeros((struct rwkv_model *)model, zeros);

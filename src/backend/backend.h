@@ -41,6 +41,7 @@ struct rw_weight {
     size_t cols;      /* K */
     size_t stride;    /* bytes from one stored row to the next */
     struct rw_channels *channels; /* NULL: nothing is counted, no copy used */
+    const void *packed;           /* a copy as `pack` made it, read in its place; or NULL */
 };
 
 /* What happens to a product before it is stored. */
@@ -122,12 +123,17 @@ struct rw_backend_ops {
     /* Independent products with one number of tokens; no output is another's input. */
     void (*matmul)(struct rw_backend *be, const struct rw_matmul *ops, size_t n_ops,
                    size_t n_tokens);
+    /* Bytes of a weight's copy in the order in which the backend reads it fastest; 0: it has none.
+     */
+    size_t (*packed_bytes)(const struct rw_backend *be, const struct rw_weight *w);
+    /* Make it, at a multiple of 64 bytes. */
+    void (*pack)(struct rw_backend *be, void *to, const struct rw_weight *w);
     /* Bytes of a weight's copy by channel; 0: of no use for it. */
     size_t (*channels_bytes)(const struct rw_backend *be, const struct rw_weight *w);
-    /* Make it. False: it cannot be used, as not all numbers are finite. */
     /* Whether products read less by channel, with so many zeros among so many inputs. */
     bool (*channels_pay)(const struct rw_backend *be, const struct rw_weight *w, uint64_t inputs,
                          uint64_t zeros);
+    /* Make it. False: it cannot be used, as not all numbers are finite. */
     bool (*channels)(struct rw_backend *be, void *to, const struct rw_weight *w);
     void (*wkv7)(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch);
 

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 void *rw_alloc(size_t count, size_t size)
 {
@@ -25,6 +26,21 @@ void *rw_alloc_aligned(size_t count, size_t size)
         return NULL;
     bytes &= ~(size_t)(RW_ALIGN - 1);
     return aligned_alloc(RW_ALIGN, bytes ? bytes : RW_ALIGN);
+}
+
+#define LARGE_PAGE ((size_t)2 << 20)
+
+void *rw_alloc_large(size_t bytes)
+{
+    if (bytes < LARGE_PAGE)
+        return rw_alloc_aligned(bytes, 1);
+    if (!rw_add(bytes, LARGE_PAGE - 1, &bytes))
+        return NULL;
+    bytes &= ~(LARGE_PAGE - 1);
+    void *p = aligned_alloc(LARGE_PAGE, bytes);
+    if (p)
+        madvise(p, bytes, MADV_HUGEPAGE); /* a wish; without it pages are small */
+    return p;
 }
 
 void *rw_realloc(void *p, size_t count, size_t size)

@@ -11,9 +11,12 @@
 
 #define RW_ALIGN 64 /* bytes: a cache line, a 512-bit vector */
 
-void *rw_alloc(size_t count, size_t size);            /* count × size bytes, uninitialised */
-void *rw_calloc(size_t count, size_t size);           /* zeroed */
-void *rw_alloc_aligned(size_t count, size_t size);    /* at a multiple of RW_ALIGN, uninitialised */
+void *rw_alloc(size_t count, size_t size);         /* count × size bytes, uninitialised */
+void *rw_calloc(size_t count, size_t size);        /* zeroed */
+void *rw_alloc_aligned(size_t count, size_t size); /* at a multiple of RW_ALIGN, uninitialised */
+/* For data that is large and read again and again: the system is asked for large pages. They take
+ * up memory only as they are written. Aligned to RW_ALIGN at least. */
+void *rw_alloc_large(size_t bytes);
 void *rw_realloc(void *p, size_t count, size_t size); /* on failure p stays as it was */
 void rw_free(void *p);
 char *rw_strdup(const char *s);

@@ -26,12 +26,21 @@
 /* zeros.c: copies by channel of the channel mix's value matrices. */
 struct rw_zeros {
     rwkv_zeros mode;
-    uint64_t memory_limit;        /* as in the options */
     struct rw_channels *channels; /* [L] */
     uint64_t tokens;              /* in steps of their own */
     size_t next;                  /* layer to be copied */
-    pthread_mutex_t lock;         /* around `published` */
     rwkv_model_zeros published;
+};
+
+/* packing.c: copies of weights as products read them fastest. */
+struct rw_packing {
+    rwkv_packing mode;
+    struct rw_weight **weights; /* [n], in the order in which they are packed */
+    size_t n, n_first, next;    /* n_first: without the value matrices; next: to be packed */
+    uint8_t *memory;            /* [size], or NULL: not yet taken */
+    size_t size, used;
+    size_t steps; /* of decoding */
+    rwkv_model_packing published;
 };
 
 struct rwkv_model {
@@ -49,7 +58,10 @@ struct rwkv_model {
     struct rwkv_vocab *vocab;
     bool vocab_sought;
     rwkv_error vocab_error;
+    uint64_t memory_limit; /* as in the options */
     struct rw_zeros zeros;
+    struct rw_packing packing;
+    pthread_mutex_t copies_lock; /* around what the two publish */
 };
 
 struct rwkv_session {
@@ -73,15 +85,36 @@ void rw_model_release(struct rwkv_model *model);
 const struct rwkv_vocab *rw_model_vocab(struct rwkv_model *model, rwkv_error *err);
 void rw_model_get_info(struct rwkv_model *model, rwkv_model_info *info);
 
+/* Whether so many bytes may be copied: bounded by the option, or by what the machine has to spare.
+ */
+bool rw_model_has_room(const struct rwkv_model *model, uint64_t bytes);
+/* A copy of the weight is read from now on: the file's pages of it need not stay resident. */
+void rw_model_forget_pages(const struct rwkv_model *model, const struct rw_weight *w);
+
 /* zeros.c */
 /* The weights are bound; false: no memory. */
 bool rw_zeros_init(struct rwkv_model *model, const rwkv_model_options *options);
 void rw_zeros_fini(struct rwkv_model *model);
 /* After each step of one token, under the model's lock. */
 void rw_zeros_decoded(struct rwkv_model *model);
+/* No more copies will be made. */
+bool rw_zeros_settled(const struct rwkv_model *model);
 /* What copies of all layers would take. */
 uint64_t rw_zeros_bytes(struct rwkv_model *model, const struct rw_params *params);
 void rw_model_get_zeros(struct rwkv_model *model, rwkv_model_zeros *out);
+
+/* packing.c */
+/* The weights are bound; false: no memory. */
+bool rw_packing_init(struct rwkv_model *model, const rwkv_model_options *options);
+void rw_packing_fini(struct rwkv_model *model);
+/* What copies of all weights would take. */
+uint64_t rw_packing_bytes(const struct rwkv_model *model, const struct rw_params *params);
+/* Before the first step. */
+void rw_packing_opened(struct rwkv_model *model);
+/* After each step in which sequences went on by one token, a single one `alone` or several, under
+ * the model's lock. */
+void rw_packing_decoded(struct rwkv_model *model, bool alone);
+void rw_model_get_packing(struct rwkv_model *model, rwkv_model_packing *out);
 
 rwkv_status rw_session_new(struct rwkv_model *model, struct rwkv_session **out, rwkv_error *err);
 void rw_session_free(struct rwkv_session *session);

@@ -25,6 +25,9 @@ static rwkv_status check_options(const rwkv_model_options *o, unsigned *cpu, rwk
     if (o->chunk > RW_MAX_CHUNK)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "chunk: wanted 1 to %d tokens, found %zu",
                        RW_MAX_CHUNK, o->chunk);
+    if ((unsigned)o->packing > RWKV_PACKING_OFF)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "packing: wanted 0 to %d, found %d",
+                       RWKV_PACKING_OFF, (int)o->packing);
     if ((unsigned)o->zeros > RWKV_ZEROS_OFF)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "zeros: wanted 0 to %d, found %d", RWKV_ZEROS_OFF,
                        (int)o->zeros);
@@ -147,6 +150,7 @@ static rwkv_status prepare(struct rwkv_model *m, const rwkv_model_options *optio
     RW_TRY(rw_params_open(&m->params, m->file, err));
     fill_info(m);
     set_up(m, options->chunk);
+    m->memory_limit = options->memory_limit;
     RW_TRY(rw_backend_cpu_new(&m->rwkv7.backend, (size_t)options->threads, cpu, err));
     struct rw_arena weights = {0}, scratch = {0};
     rw_weights_bind(&m->rwkv7.weights, &m->params, &weights);
@@ -154,6 +158,8 @@ static rwkv_status prepare(struct rwkv_model *m, const rwkv_model_options *optio
     m->info.private_bytes = weights.used;
     m->info.scratch_bytes = scratch.used + m->rwkv7.backend->ops->scratch_bytes(
                                                m->rwkv7.backend, m->info.chunk, max_cols(&m->info));
+    if (options->packing != RWKV_PACKING_OFF)
+        m->info.packed_bytes = rw_packing_bytes(m, &m->params);
     if (options->zeros != RWKV_ZEROS_OFF)
         m->info.zeros_bytes = rw_zeros_bytes(m, &m->params);
     m->info.threads = (int)m->rwkv7.backend->threads;
@@ -181,6 +187,23 @@ static rwkv_status check_memory(const struct rwkv_model *m, uint64_t limit, rwkv
     return RWKV_OK;
 }
 
+bool rw_model_has_room(const struct rwkv_model *m, uint64_t bytes)
+{
+    uint64_t used = m->info.private_bytes + m->info.state_bytes + m->info.scratch_bytes;
+    if (m->memory_limit)
+        return used + m->zeros.published.bytes + m->packing.used + bytes <= m->memory_limit;
+    uint64_t available = rw_env_memory_available();
+    return available == 0 || bytes <= available / 2;
+}
+
+/* A model in the caller's memory is left alone. */
+void rw_model_forget_pages(const struct rwkv_model *m, const struct rw_weight *w)
+{
+    const size_t rows = w->input_major ? w->cols : w->rows;
+    for (size_t i = 0; !m->file->borrowed && i < m->file->n_maps; i++)
+        rw_map_forget(&m->file->maps[i], w->data, rows * w->stride);
+}
+
 static rwkv_status load(struct rwkv_model *m, const rwkv_model_options *options, rwkv_error *err)
 {
     struct rw_arena measure = {0};
@@ -188,7 +211,7 @@ static rwkv_status load(struct rwkv_model *m, const rwkv_model_options *options,
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %llu bytes of vectors",
                        m->file->path, (unsigned long long)m->info.private_bytes);
     rw_weights_bind(&m->rwkv7.weights, &m->params, &m->arena);
-    if (!rw_zeros_init(m, options))
+    if (!rw_zeros_init(m, options) || !rw_packing_init(m, options))
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %zu layers", m->file->path,
                        m->info.n_layer);
     take_scratch(m, &measure);
@@ -212,7 +235,7 @@ static rwkv_status new_model(struct rw_file *file, struct rwkv_model **out, rwkv
     atomic_init(&m->references, 1);
     pthread_mutex_init(&m->lock, NULL);
     pthread_mutex_init(&m->vocab_lock, NULL);
-    pthread_mutex_init(&m->zeros.lock, NULL);
+    pthread_mutex_init(&m->copies_lock, NULL);
     *out = m;
     return RWKV_OK;
 }
@@ -228,6 +251,7 @@ rwkv_status rw_model_new(struct rw_file *file, const rwkv_model_options *options
     RW_GO(prepare(m, options, err));
     RW_GO(check_memory(m, options->memory_limit, err));
     RW_GO(load(m, options, err));
+    rw_packing_opened(m);
 done:
     if (status == RWKV_OK)
         *out = m;
@@ -266,13 +290,14 @@ void rw_model_release(struct rwkv_model *model)
     rw_vocab_release(model->vocab);
     rw_free(model->vocab_option);
     rw_zeros_fini(model);
+    rw_packing_fini(model);
     rw_params_close(&model->params);
     rw_arena_fini(&model->arena);
     rw_arena_fini(&model->scratch);
     rw_file_close(model->file);
     pthread_mutex_destroy(&model->lock);
     pthread_mutex_destroy(&model->vocab_lock);
-    pthread_mutex_destroy(&model->zeros.lock);
+    pthread_mutex_destroy(&model->copies_lock);
     rw_free(model);
 }
 

@@ -125,6 +125,14 @@ static struct rw_sequence next_piece(struct progress *p, size_t room)
     return q;
 }
 
+/* Copies of weights are made while decoding. */
+static void decoded(struct rwkv_model *model, bool alone)
+{
+    if (alone)
+        rw_zeros_decoded(model);
+    rw_packing_decoded(model, alone);
+}
+
 /* One step: as many tokens as a chunk holds, of as many segments as that takes. */
 static void step(struct rwkv_model *model, struct progress *p)
 {
@@ -139,8 +147,8 @@ static void step(struct rwkv_model *model, struct progress *p)
     }
     if (n > 0)
         rw_rwkv7_forward(&model->rwkv7, model->sequences, n);
-    if (n == 1 && model->sequences[0].count == 1)
-        rw_zeros_decoded(model);
+    if (n > 0 && model->sequences[0].count == 1)
+        decoded(model, n == 1);
 }
 
 rwkv_status rw_segments_eval(const rwkv_segment *segments, size_t n, rwkv_error *err)

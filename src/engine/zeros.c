@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/env.h"
 #include "engine/engine.h"
 
 #define LEAST_TOKENS 32                 /* by which the share of zeros is known */
@@ -24,7 +23,6 @@ bool rw_zeros_init(struct rwkv_model *m, const rwkv_model_options *options)
 {
     struct rw_zeros *z = &m->zeros;
     z->mode = options->zeros;
-    z->memory_limit = options->memory_limit;
     z->channels = rw_calloc(m->info.n_layer, sizeof *z->channels);
     for (size_t l = 0; z->channels && l < m->info.n_layer; l++)
         value_matrix(m, l)->channels = &z->channels[l];
@@ -45,31 +43,14 @@ static bool pays(struct rwkv_model *m, const struct rw_weight *w)
            be->ops->channels_pay(be, w, w->channels->inputs, w->channels->zeros);
 }
 
-/* Memory of our own is bounded by the option, or by what the machine has to spare. */
-static bool is_room(const struct rwkv_model *m, uint64_t bytes)
-{
-    uint64_t used = m->info.private_bytes + m->info.state_bytes + m->info.scratch_bytes;
-    if (m->zeros.memory_limit)
-        return used + m->zeros.published.bytes + bytes <= m->zeros.memory_limit;
-    uint64_t available = rw_env_memory_available();
-    return available == 0 || bytes <= available / 2;
-}
-
-/* The file's pages are not read while decoding any more: they need not stay resident. A model in
- * the caller's memory is left alone. */
-static void forget_pages(const struct rwkv_model *m, const struct rw_weight *w)
-{
-    for (size_t i = 0; !m->file->borrowed && i < m->file->n_maps; i++)
-        rw_map_forget(&m->file->maps[i], w->data, w->rows * w->stride);
-}
-
 /* Copy the matrix of a layer. False: it is to stay as it is. */
 static bool copy_layer(struct rwkv_model *m, size_t layer)
 {
     struct rw_backend *be = m->rwkv7.backend;
     struct rw_weight *w = value_matrix(m, layer);
     size_t bytes = be->ops->channels_bytes(be, w);
-    if (bytes == 0 || (m->zeros.mode == RWKV_ZEROS_AUTO && !pays(m, w)) || !is_room(m, bytes))
+    if (bytes == 0 || (m->zeros.mode == RWKV_ZEROS_AUTO && !pays(m, w)) ||
+        !rw_model_has_room(m, bytes))
         return false;
     void *tiles = rw_alloc_aligned(bytes, 1);
     if (!tiles || !be->ops->channels(be, tiles, w)) {
@@ -77,7 +58,7 @@ static bool copy_layer(struct rwkv_model *m, size_t layer)
         return false;
     }
     w->channels->tiles = tiles;
-    forget_pages(m, w);
+    rw_model_forget_pages(m, w);
     m->zeros.published.bytes += bytes;
     m->zeros.published.layers++;
     return true;
@@ -94,10 +75,15 @@ static void copy_next(struct rwkv_model *m)
             return;
 }
 
+bool rw_zeros_settled(const struct rwkv_model *m)
+{
+    return m->zeros.mode == RWKV_ZEROS_OFF || m->zeros.next == m->info.n_layer;
+}
+
 void rw_zeros_decoded(struct rwkv_model *m)
 {
     struct rw_zeros *z = &m->zeros;
-    pthread_mutex_lock(&z->lock);
+    pthread_mutex_lock(&m->copies_lock);
     z->tokens++;
     copy_next(m);
     z->published.inputs = z->published.zeros = 0;
@@ -105,14 +91,14 @@ void rw_zeros_decoded(struct rwkv_model *m)
         z->published.inputs += z->channels[l].inputs;
         z->published.zeros += z->channels[l].zeros;
     }
-    pthread_mutex_unlock(&z->lock);
+    pthread_mutex_unlock(&m->copies_lock);
 }
 
 void rw_model_get_zeros(struct rwkv_model *m, rwkv_model_zeros *out)
 {
-    pthread_mutex_lock(&m->zeros.lock);
+    pthread_mutex_lock(&m->copies_lock);
     *out = m->zeros.published;
-    pthread_mutex_unlock(&m->zeros.lock);
+    pthread_mutex_unlock(&m->copies_lock);
 }
 
 uint64_t rw_zeros_bytes(struct rwkv_model *m, const struct rw_params *params)

@@ -109,7 +109,14 @@ struct rw_dot_input {
 #define RW_QUANTIZE_FN(name) \
     void name(int8_t *code, float *scale, int32_t *sum, const float *x, size_t n)
 
-/* y[r] = Σ_k w[r, k] x[k] for one row of rounded activations; w as in RW_MATVEC_FN. */
+/* Pack a weight of a block type: RW_PANEL_ROWS rows of it side by side, in an order known to these
+ * kernels alone and as many bytes as they take in the file. Of `rows` fewer than that, the others
+ * become zeros. */
+#define RW_PACK_FN(name) \
+    void name(uint8_t *to, const uint8_t *w, size_t rows, size_t cols, size_t stride)
+
+/* y[r] = Σ_k w[r, k] x[k] for one row of rounded activations. Rows of w are `stride` bytes apart;
+ * a stride of 0: they are packed, 16 after 16. */
 #define RW_MATVEC_DOT_FN(name)                                                                 \
     void name(float *y, const struct rw_dot_input *x, const void *w, size_t rows, size_t cols, \
               size_t stride)
@@ -122,7 +129,7 @@ struct rw_panel {
     float *min;    /* [K / G, 16]; of types with minima only */
 };
 
-/* Take `rows` ≤ 16 rows apart; rows beyond them become zeros. */
+/* Take `rows` ≤ 16 rows apart; rows beyond them become zeros. Stride as in RW_MATVEC_DOT_FN. */
 #define RW_PANEL_FN(name) \
     void name(const struct rw_panel *to, const void *w, size_t rows, size_t cols, size_t stride)
 
@@ -235,7 +242,8 @@ struct rw_kernels {
     RW_ROUND_FN((*round_bf16));                          /* NULL: no products in bf16 */
     RW_MATVEC_BF16_FN((*matvec_bf16));
     RW_MATMUL_BF16_FN((*matmul_bf16));
-    RW_QUANTIZE_FN((*quantize)); /* NULL: no products in integers, use matvec */
+    RW_QUANTIZE_FN((*quantize));                 /* NULL: no products in integers, use matvec */
+    RW_PACK_FN((*pack[RWKV_DTYPE_MODEL_COUNT])); /* block types only */
     RW_MATVEC_DOT_FN((*matvec_dot[RWKV_DTYPE_MODEL_COUNT])); /* block types only */
     RW_PANEL_FN((*panel[RWKV_DTYPE_MODEL_COUNT]));           /* block types only */
     RW_MATMUL_DOT_FN((*matmul_dot));

@@ -41,13 +41,15 @@ static inline float place_line(struct line_block *b, int j, const float *x, cons
 {
     const struct rw_grid grid = {0, (float)form.max, false};
     float best = INFINITY, q[RW_FIT_RUN];
+    bool any = false; /* an error may be infinite */
     int scale = b->scale[j], minimum = b->minimum[j];
     for (int s = scale - 1; s <= scale + 1; s++) {
         for (int m = minimum - 1; m <= minimum + 1; m++) {
             if (s < 0 || m < 0 || s > form.most || m > form.most)
                 continue;
             float error = rw_fit_try(q, x, w, form.n, b->d * (float)s, -b->d_min * (float)m, grid);
-            if (!(error >= best)) {
+            if (!any || !(error >= best)) {
+                any = true;
                 best = error;
                 b->scale[j] = s;
                 b->minimum[j] = m;
@@ -199,12 +201,14 @@ static inline float place_ray(struct ray_block *b, int j, const float *x, const 
                               struct ray_form form)
 {
     float best = INFINITY, q[RW_FIT_RUN];
+    bool any = false; /* an error may be infinite */
     int scale = b->scale[j];
     for (int s = scale - 1; s <= scale + 1; s++) {
         if (s < form.low || s > form.high)
             continue;
         float error = rw_fit_try(q, x, w, form.n, b->d * (float)s, 0, form.grid);
-        if (!(error >= best)) {
+        if (!any || !(error >= best)) {
+            any = true;
             best = error;
             b->scale[j] = s;
             memcpy(b->q + j * form.n, q, (size_t)form.n * sizeof *q);

@@ -12,7 +12,7 @@ LIMITS = ("read", "f32", "bf16", "int8")
 ROW = {"work", "size", "passes", "tokens_per_second", "spread", "bytes_per_token", "ops_per_token",
        "limit", "share", "joules_per_token", *(limit + "_share" for limit in LIMITS)}
 RUN = {"model", "threads", "limits", "load_seconds", "first_token_seconds", "peak_resident_bytes",
-       "zeros", "rows", "context"}
+       "packing", "zeros", "rows", "context"}
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -45,7 +45,9 @@ def check_json():
         for point in run["context"]:
             want(point["prefill_tokens_per_second"] > 0 < point["decode_tokens_per_second"],
                  f"no rate at {point['position']}")
-        zeros = run["zeros"]
+        packing, zeros = run["packing"], run["zeros"]
+        want(set(packing) == {"matrices", "bytes"}, f"packing {packing}")
+        want((packing["matrices"] > 0) == (packing["bytes"] > 0), f"packing {packing}")
         want(set(zeros) == {"share", "layers", "bytes"} and 0 <= zeros["share"] < 1,
              f"zeros {zeros}")
         want((zeros["layers"] > 0) == (zeros["bytes"] > 0), f"zeros {zeros}")

@@ -150,6 +150,7 @@ JSON has it all in one object.
     "seed": N,
     "seconds": {"load": N, "prompt": N, "generate": N},
     "tokens_per_second": {"prompt": N, "generate": N},
+    "packing": {"matrices": N, "bytes": N},
     "zeros": {"share": N, "layers": N, "bytes": N},
     "peak_resident_bytes": N,
     "position": N,
@@ -166,7 +167,7 @@ JSON has it all in one object.
       "ranks": {"w": N, "a": N, "v": N, "g": N},
       "parameters": N,
       "type": TEXT,
-      "memory": {"file_bytes": N, "private_bytes": N, "state_bytes": N, "scratch_bytes": N, "zeros_bytes": N},
+      "memory": {"file_bytes": N, "private_bytes": N, "state_bytes": N, "scratch_bytes": N, "zeros_bytes": N, "packed_bytes": N},
       "token_bytes": N,
       "token_flops": N,
       "chunk": N,
@@ -199,6 +200,14 @@ With --rates there is a line for every so many tokens, read and generated.
   text N tokens: N tokens/s, a token N ms (median), N ms (least), memory N KiB
   text from the first of N lines to the last: time a token D % (median), D % (least), memory D %
   $ rwkv run -m m.gguf --greedy -n 300 -f noise | cmp - rates.txt
+
+Weights packed, at once, by and by or never: the same text.
+
+  $ rwkv bench --make 2,256,256,q4_k --prompt 0 --decode 0 --batch 0 --keep q.gguf > /dev/null
+  $ for w in off auto on; do rwkv run -m q.gguf --pack $w --seed 3 -n 100 abc > $w.txt; done; cmp off.txt on.txt && cmp on.txt auto.txt
+  $ rwkv run -m q.gguf --pack no abc
+  ! rwkv: run: option '--pack': wanted auto, on or off, found 'no' (see 'rwkv run --help')
+  [2]
 
 Without -m the built-in model runs.
 

@@ -543,6 +543,71 @@ static void test_panel(struct context *ctx)
     }
 }
 
+/* --- pack ----------------------------------------------------------------------------------------
+ */
+
+/* All rows, in a buffer of just their size. */
+static struct buffer pack_all(struct context *ctx, const struct weight *w)
+{
+    const struct rw_dtype_info *info = rw_dtype(w->dtype);
+    size_t bytes = w->cols / info->block * info->bytes * RW_PANEL_ROWS;
+    size_t n = (w->rows + RW_PANEL_ROWS - 1) / RW_PANEL_ROWS;
+    struct buffer packed = buffer_new(ctx, n * bytes, 1);
+    for (size_t i = 0; i < n; i++) {
+        size_t r = i * RW_PANEL_ROWS, left = w->rows - r;
+        ctx->kernels->pack[w->dtype](packed.data + i * bytes, w->raw.data + r * w->stride,
+                                     left < RW_PANEL_ROWS ? left : RW_PANEL_ROWS, w->cols,
+                                     w->stride);
+    }
+    expect(ctx, buffer_intact(&packed), "wrote outside the packed rows");
+    return packed;
+}
+
+/* The panel of the first rows from column k on. */
+static void check_packed_panel(struct context *ctx, const struct weight *w, const uint8_t *packed,
+                               size_t k)
+{
+    const struct rw_dtype_info *info = rw_dtype(w->dtype);
+    size_t rows = w->rows < RW_PANEL_ROWS ? w->rows : RW_PANEL_ROWS, cols = w->cols - k;
+    size_t at = k / info->block * info->bytes, groups = cols / dot_group_of(w->dtype);
+    struct panel want = panel_new(ctx, w->dtype, cols), got = panel_new(ctx, w->dtype, cols);
+    RW_PANEL_FN((*panel)) = ctx->kernels->panel[w->dtype];
+    panel(&want.panel, w->raw.data + at, rows, cols, w->stride);
+    panel(&got.panel, packed + at * RW_PANEL_ROWS, rows, cols, 0);
+    expect(ctx, memcmp(want.code.data, got.code.data, cols * RW_PANEL_ROWS) == 0,
+           "columns [%zu, %zu): other codes in the panel of packed rows", k, w->cols);
+    for (size_t i = 0; i < groups * RW_PANEL_ROWS; i++)
+        expect(ctx,
+               same_bits(want.panel.scale[i], got.panel.scale[i]) &&
+                   (!want.panel.min || same_bits(want.panel.min[i], got.panel.min[i])),
+               "columns [%zu, %zu): other scales in the panel of packed rows", k, w->cols);
+    panel_free(ctx, &want);
+    panel_free(ctx, &got);
+}
+
+/* Packed or not, the products and panels are the same. */
+static void test_pack(struct context *ctx)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        size_t rows = pick_rows(ctx), block = rw_dtype(ctx->dtype)->block;
+        size_t cols = i == 0 ? 8192 + 3 * block : pick_cols(ctx, ctx->dtype, i % 10 == 9);
+        struct weight w = weight_new(ctx, ctx->dtype, rows, cols, kind_of(i));
+        struct input in = input_new(ctx, 1, cols, kind_of(i));
+        struct rw_dot_input x = input_at(&in, 0, 0);
+        struct buffer y = floats_new(ctx, rows), packed = pack_all(ctx, &w);
+        ctx->kernels->matvec_dot[ctx->dtype](floats(y), &x, packed.data, rows, cols, 0);
+        for (size_t r = 0; r < rows; r++)
+            check_output(ctx, &w, r, &in, 0, floats(y)[r], kind_of(i));
+        expect(ctx, buffer_intact(&y), "%zu x %zu: wrote outside y", rows, cols);
+        if (rows > 0)
+            check_packed_panel(ctx, &w, packed.data, pick(ctx, 0, cols / block) * block);
+        buffer_free(&packed);
+        buffer_free(&y);
+        input_free(&in);
+        weight_free(&w);
+    }
+}
+
 /* --- matmul_dot ----------------------------------------------------------------------------------
  */
 
@@ -639,6 +704,8 @@ void register_dot(void)
                       bench_matvec_dot);
         snprintf(name, sizeof name, "panel_%s", rwkv_dtype_name(dtype));
         register_when(IN_INTEGERS, name, ENTRY(panel) + i, dtype, test_panel, bench_panel);
+        snprintf(name, sizeof name, "pack_%s", rwkv_dtype_name(dtype));
+        register_when(IN_INTEGERS, name, ENTRY(pack) + i, dtype, test_pack, bench_pack);
     }
     register_when(IN_INTEGERS, "matmul_dot", ENTRY(matmul_dot), 0, test_matmul_dot,
                   bench_matmul_dot);

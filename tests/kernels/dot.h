@@ -11,6 +11,7 @@ size_t dot_group_of(rwkv_dtype dtype);
 void bench_quantize(struct context *ctx);
 void bench_matvec_dot(struct context *ctx);
 void bench_panel(struct context *ctx);
+void bench_pack(struct context *ctx);
 void bench_matmul_dot(struct context *ctx);
 
 #endif

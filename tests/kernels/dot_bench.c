@@ -95,6 +95,7 @@ struct bench_matvec {
     uint8_t *w;
     float *y;
     struct input in;
+    bool packed;
 };
 
 /* The reference multiplies without rounding. */
@@ -106,34 +107,49 @@ static void matvec_part(void *user, const struct rw_kernels *kernels, size_t ind
     const uint8_t *w = b->w + begin * b->stride;
     if (kernels->quantize)
         kernels->matvec_dot[b->dtype](b->y + begin, &b->in.rounded, w, end - begin, b->cols,
-                                      b->stride);
+                                      b->packed ? 0 : b->stride);
     else
         kernels->matvec[b->dtype](b->y + begin, b->in.x, w, end - begin, b->cols, b->stride);
 }
 
+/* The rows are all the same, so one group of them packed serves all. */
+static void pack_rows(struct context *ctx, struct bench_matvec *b)
+{
+    size_t bytes = RW_PANEL_ROWS * b->stride;
+    ctx->kernels->pack[b->dtype](b->w, b->w + bytes, RW_PANEL_ROWS, b->cols, b->stride);
+    for (size_t r = RW_PANEL_ROWS; r < b->rows; r += RW_PANEL_ROWS)
+        memcpy(b->w + r * b->stride, b->w, bytes);
+}
+
+static void bench_one_token(struct context *ctx, size_t cols, bool packed)
+{
+    struct bench_matvec b = {.dtype = ctx->dtype, .cols = cols, .packed = packed};
+    char shape[32];
+    b.stride = bytes_of(b.dtype, b.cols);
+    b.rows = BENCH_BYTES / b.stride / 64 * 64;
+    b.w = weights_new(ctx, b.dtype, b.rows, b.cols);
+    b.y = rw_alloc_aligned(b.rows, sizeof(float));
+    if (input_new(ctx, &b.in, b.cols) && b.w && expect(ctx, b.y, "no memory for y")) {
+        struct work work = {.part = matvec_part,
+                            .user = &b,
+                            .bytes = (double)(b.rows * b.stride),
+                            .units = (double)(b.rows * b.cols),
+                            .what = "weight",
+                            .no_ref = packed};
+        if (packed)
+            pack_rows(ctx, &b);
+        snprintf(shape, sizeof shape, "[%zu, %zu]", b.rows, b.cols);
+        bench(ctx, shape, &work);
+    }
+    input_free(&b.in);
+    rw_free(b.w);
+    rw_free(b.y);
+}
+
 void bench_matvec_dot(struct context *ctx)
 {
-    static const size_t widths[] = {768, 2048};
-    for (size_t i = 0; i < 2; i++) {
-        struct bench_matvec b = {.dtype = ctx->dtype, .cols = widths[i]};
-        char shape[32];
-        b.stride = bytes_of(b.dtype, b.cols);
-        b.rows = BENCH_BYTES / b.stride / 64 * 64;
-        b.w = weights_new(ctx, b.dtype, b.rows, b.cols);
-        b.y = rw_alloc_aligned(b.rows, sizeof(float));
-        if (input_new(ctx, &b.in, b.cols) && b.w && expect(ctx, b.y, "no memory for y")) {
-            struct work work = {.part = matvec_part,
-                                .user = &b,
-                                .bytes = (double)(b.rows * b.stride),
-                                .units = (double)(b.rows * b.cols),
-                                .what = "weight"};
-            snprintf(shape, sizeof shape, "[%zu, %zu]", b.rows, b.cols);
-            bench(ctx, shape, &work);
-        }
-        input_free(&b.in);
-        rw_free(b.w);
-        rw_free(b.y);
-    }
+    bench_one_token(ctx, 768, false);
+    bench_one_token(ctx, 2048, false);
 }
 
 /* --- panel, matmul_dot ---------------------------------------------------------------------------
@@ -144,6 +160,7 @@ struct bench_matmul {
     rwkv_dtype dtype;
     size_t tokens;
     bool with_panels; /* taken apart each time, not once beforehand */
+    bool packed;      /* from rows that are packed */
     uint8_t *w;       /* of all threads, as is `in` */
     struct input in;
     struct rw_panel *panels; /* of each thread, as is y */
@@ -155,7 +172,7 @@ static void take_apart(const struct bench_matmul *b, const struct rw_kernels *ke
     size_t stride = bytes_of(b->dtype, COLS);
     for (size_t i = 0; i < PANELS; i++)
         kernels->panel[b->dtype](&b->panels[index * PANELS + i], b->w + i * RW_PANEL_ROWS * stride,
-                                 RW_PANEL_ROWS, COLS, stride);
+                                 RW_PANEL_ROWS, COLS, b->packed ? 0 : stride);
 }
 
 static void matmul_part(void *user, const struct rw_kernels *kernels, size_t index, size_t count)
@@ -184,10 +201,12 @@ static bool panels_new(struct bench_matmul *b, size_t threads)
     return true;
 }
 
-static void bench_tokens(struct context *ctx, rwkv_dtype dtype, size_t tokens, bool with_panels)
+static void bench_tokens(struct context *ctx, rwkv_dtype dtype, size_t tokens, bool with_panels,
+                         bool packed)
 {
     size_t threads = bench_threads();
-    struct bench_matmul b = {.dtype = dtype, .tokens = tokens, .with_panels = with_panels};
+    struct bench_matmul b = {
+        .dtype = dtype, .tokens = tokens, .with_panels = with_panels, .packed = packed};
     bool panels = panels_new(&b, threads);
     char shape[48];
     b.w = weights_new(ctx, dtype, ROWS, COLS);
@@ -217,7 +236,15 @@ void bench_panel(struct context *ctx)
 {
     static const size_t tokens[] = {2, 16, 128};
     for (size_t i = 0; i < 3; i++)
-        bench_tokens(ctx, ctx->dtype, tokens[i], true);
+        bench_tokens(ctx, ctx->dtype, tokens[i], true, false);
+}
+
+/* The same of a weight that is packed. */
+void bench_pack(struct context *ctx)
+{
+    bench_one_token(ctx, 768, true);
+    bench_one_token(ctx, 2048, true);
+    bench_tokens(ctx, ctx->dtype, 16, true, true);
 }
 
 /* One type of each kind: groups of 32 and of 16, with minima and without, codes of eight bits. */
@@ -228,5 +255,5 @@ void bench_matmul_dot(struct context *ctx)
     static const size_t tokens[] = {16, 128};
     for (size_t i = 0; i < 5; i++)
         for (size_t t = 0; t < 2; t++)
-            bench_tokens(ctx, kinds[i], tokens[t], false);
+            bench_tokens(ctx, kinds[i], tokens[t], false, false);
 }

@@ -18,6 +18,7 @@ struct job {
     char text[4096];
     size_t size, tokens, steps;
     int finished;
+    bool endless; /* its text is not kept */
     rwkv_generate_result result;
     uint64_t id;
 };
@@ -25,6 +26,8 @@ struct job {
 static int collect(void *user, const char *text, size_t size)
 {
     struct job *job = user;
+    if (job->endless)
+        return 0;
     assert_true(job->size + size < sizeof job->text);
     memcpy(job->text + job->size, text, size);
     job->size += size;
@@ -376,6 +379,7 @@ static void deadlines(void **state)
     static struct job jobs[3];
     for (size_t i = 0; i < 3; i++) {
         describe(&jobs[i], 0);
+        jobs[i].endless = i != 2;
         jobs[i].options.max_tokens = i == 2 ? 3 : 0;
         rwkv_batch_request r = {.prompt = "ab", .prompt_size = 2, .user = &jobs[i]};
         r.options = &jobs[i].options;

@@ -35,7 +35,7 @@ static inline struct rw_backend_cpu *rw_cpu(struct rw_backend *be)
     return (struct rw_backend_cpu *)be;
 }
 
-/* First byte of row r, wherever it is stored. */
+/* First byte of row r, wherever it is stored; not of the packed ones. */
 static inline const uint8_t *rw_cpu_row(const struct rw_weight *w, size_t r)
 {
     const uint8_t *data = w->data;
@@ -62,6 +62,18 @@ size_t rw_cpu_round_int8(struct rw_backend_cpu *cpu, struct rw_dot_input *rounde
 void rw_cpu_multiply_int8(const struct rw_backend_cpu *cpu, float *y, const struct rw_dot_input *x,
                           const struct rw_weight *w, float *scratch, size_t row, size_t rows,
                           size_t tokens, size_t ldy);
+
+/* Rows of a weight for the kernels of products in integers, from row r (a multiple of RW_PANEL_ROWS
+ * where it is packed) and column `col` on. */
+struct rw_cpu_rows {
+    const uint8_t *data;
+    size_t stride;
+};
+struct rw_cpu_rows rw_cpu_dot_rows(const struct rw_weight *w, size_t row, size_t col);
+
+/* dot.c: copies of weights, as backend.h has them. */
+size_t rw_cpu_packed_bytes(const struct rw_backend *be, const struct rw_weight *w);
+void rw_cpu_pack(struct rw_backend *be, void *to, const struct rw_weight *w);
 
 /* Whether products with this weight are in BF16. */
 bool rw_cpu_takes_bf16(const struct rw_backend_cpu *cpu, const struct rw_weight *w);

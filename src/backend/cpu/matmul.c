@@ -41,6 +41,13 @@ static void finish(const struct rw_kernels *k, enum rw_epilogue epilogue, float 
         k->relu2(y, n);
 }
 
+static void dot_rows(const struct rw_kernels *k, float *y, const struct rw_dot_input *x,
+                     const struct rw_weight *w, size_t row, size_t n)
+{
+    const struct rw_cpu_rows rows = rw_cpu_dot_rows(w, row, 0);
+    k->matvec_dot[w->dtype](y, x, rows.data, n, w->cols, rows.stride);
+}
+
 /* Outputs [begin, end) of product i for one token. */
 static void one_token(struct job *job, size_t i, float *tile, size_t begin, size_t end)
 {
@@ -51,7 +58,7 @@ static void one_token(struct job *job, size_t i, float *tile, size_t begin, size
         size_t n = RW_MIN(end - r, (size_t)RW_CPU_PANEL_ROWS);
         float *y = op->epilogue == RW_ADD ? tile : op->y + r;
         if (job->dot[i].code)
-            k->matvec_dot[w->dtype](y, &job->dot[i], rw_cpu_row(w, r), n, w->cols, w->stride);
+            dot_rows(k, y, &job->dot[i], w, r, n);
         else if (job->rounded[i])
             k->matvec_bf16(y, job->rounded[i], rw_cpu_row(w, r), n, w->cols, w->stride);
         else if (w->input_major)

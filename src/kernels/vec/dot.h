@@ -5,8 +5,8 @@
  *
  * 16 rows of the weight lie side by side, 4 columns at a time, so that one instruction multiplies
  * 4 codes of LANES rows by 4 activations that are the same for all, and each lane is one output.
- * Nothing is stored in that order: a piece of 16 rows is put into it in the first cache (its image:
- * vec/dot_types.h), right before it is used.
+ * Weights may be packed in that order (their images: vec/dot_types.h). If they are not, a piece of
+ * 16 rows is put into it in the first cache right before it is used.
  *
  * Besides the operations of vec/base.h, on a vector `vi` of LANES int32 or 4·LANES bytes:
  *
@@ -36,8 +36,9 @@
 #include <string.h>
 
 #define PIECE 512             /* columns of an image */
-#define IMAGE_MAX (16 * 576)  /* bytes of the largest image: Q8_0 */
 #define PIECE_BYTES (16 * 34) /* of the widest row of a piece: Q8_0 */
+#define IMAGE_MAX (RW_PANEL_ROWS * PIECE_BYTES)
+#define PACKED_AHEAD 4096 /* bytes that are fetched before they are used */
 
 /* --- activations ------------------------------------------------------------------------------ */
 
@@ -96,14 +97,12 @@ VEC void group_sums(rwkv_dtype type, int offset, int32_t *init, float *xsum, con
 
 /* --- images ----------------------------------------------------------------------------------- */
 
-/* Memory must always be at work, and can only work on some 16 lines at a time: so the lines of the
- * 16 rows that come next are fetched a few in every step of this block, of which there are one for
- * each piece of 16 bytes that an image is made of and one for each group that it is used for. */
-VEC void fetch_step(rwkv_dtype type, const uint8_t *ahead, const size_t step)
+/* Memory must always be at work, and can only work on some 16 lines at a time: so what comes next
+ * is fetched a few lines in every step of a block. This is step `step` of `steps`, `n` bytes in all
+ * of them. */
+VEC void fetch_step(const uint8_t *ahead, const size_t n, const size_t step, const size_t steps)
 {
-    const struct dot_layout at = dot_layout(type);
-    const size_t lines = (RW_PANEL_ROWS * at.bytes + 63) / 64;
-    const size_t steps = at.pieces + at.elements / dot_group(type);
+    const size_t lines = (n + 63) / 64;
     const size_t first = step * lines / steps, end = (step + 1) * lines / steps;
     EACH (i, end - first)
         prefetch(ahead, 64 * (first + i));
@@ -116,16 +115,13 @@ VEC void copy_alone(uint8_t *to, const uint8_t *from, const size_t n)
     IN_MEMORY(*to);
 }
 
-VEC void image_block(rwkv_dtype type, uint8_t *image, const struct image_rows *rows,
-                     const uint8_t *ahead)
+VEC void image_block(rwkv_dtype type, uint8_t *image, const struct image_rows *rows)
 {
     const struct dot_layout at = dot_layout(type);
-    EACH (p, at.pieces) {
-        fetch_step(type, ahead, p);
+    EACH (p, at.pieces)
         EACH (h, RW_PANEL_ROWS / LANES)
             vi_interleave(image + 4 * p * IMAGE_DWORD + h * LANES * 4, rows, at.pieces_at + 16 * p,
                           h * LANES);
-    }
     uint8_t *dwords = image + 4 * at.pieces * IMAGE_DWORD;
     uint8_t *halves = dwords + at.dwords * IMAGE_DWORD;
     EACH (r, RW_PANEL_ROWS) {
@@ -137,17 +133,14 @@ VEC void image_block(rwkv_dtype type, uint8_t *image, const struct image_rows *r
     }
 }
 
-/* The image of 16 rows of cols ≤ PIECE columns. `ahead` is what to fetch meanwhile. */
-VEC void image_fill(rwkv_dtype type, uint8_t *image, const uint8_t *w, size_t cols, size_t stride,
-                    const uint8_t *ahead)
+/* The image of 16 rows. */
+VEC void image_fill(rwkv_dtype type, uint8_t *image, const uint8_t *w, size_t cols, size_t stride)
 {
     const struct dot_layout at = dot_layout(type);
     struct image_rows rows = {{w, w + stride, w + 2 * stride, w + 3 * stride}, stride, 3 * stride};
     for (size_t b = 0; b < cols / at.elements; b++) {
-        image_block(type, image, &rows, ahead);
+        image_block(type, image, &rows);
         image += dot_image_bytes(type);
-        ahead += RW_PANEL_ROWS * at.bytes;
-        FORGET(ahead);
         EACH (i, 4) {
             rows.first[i] += at.bytes;
             FORGET(rows.first[i]);
@@ -155,46 +148,71 @@ VEC void image_fill(rwkv_dtype type, uint8_t *image, const uint8_t *w, size_t co
     }
 }
 
-/* What to fetch meanwhile: the piece at w takes up the same share of its 16 rows as this of the 16
- * after them. */
-VEC const uint8_t *ahead_of(rwkv_dtype type, const uint8_t *w, size_t k, size_t stride)
+/* The image of rows of which fewer than 16 exist; the others are zeros. */
+VEC void image_fill_part(rwkv_dtype type, uint8_t *image, const uint8_t *w, size_t rows,
+                         size_t cols, size_t stride)
 {
     const struct dot_layout at = dot_layout(type);
-    return w + RW_PANEL_ROWS * (stride + k / at.elements * at.bytes);
+    for (size_t k = 0; k < cols; k += PIECE) {
+        uint8_t copy[RW_PANEL_ROWS * PIECE_BYTES] = {0};
+        size_t count = cols - k < PIECE ? cols - k : PIECE;
+        for (size_t r = 0; r < rows; r++)
+            memcpy(copy + r * PIECE_BYTES, w + r * stride + k / at.elements * at.bytes,
+                   count / at.elements * at.bytes);
+        image_fill(type, image + k / at.elements * dot_image_bytes(type), copy, count, PIECE_BYTES);
+    }
 }
 
-/* The image of columns [k, k + cols) of the rows at w. Where fewer than 16 exist the others are
- * zeros. */
-VEC void image_open(rwkv_dtype type, uint8_t *image, const uint8_t *w, size_t rows, size_t k,
-                    size_t cols, size_t stride)
+VEC void pack(rwkv_dtype type, uint8_t *image, const uint8_t *w, size_t rows, size_t cols,
+              size_t stride)
 {
-    const struct dot_layout at = dot_layout(type);
-    const uint8_t *ahead = ahead_of(type, w, k, stride);
-    w += k / at.elements * at.bytes;
-    if (rows >= RW_PANEL_ROWS) {
-        image_fill(type, image, w, cols, stride, ahead);
-        return;
-    }
-    uint8_t copy[RW_PANEL_ROWS * PIECE_BYTES] = {0};
-    for (size_t r = 0; r < rows; r++)
-        memcpy(copy + r * PIECE_BYTES, w + r * stride, cols / at.elements * at.bytes);
-    image_fill(type, image, copy, cols, PIECE_BYTES, ahead);
+    if (rows >= RW_PANEL_ROWS)
+        image_fill(type, image, w, cols, stride);
+    else
+        image_fill_part(type, image, w, rows, cols, stride);
 }
+
+/* --- what a type has kernels of --------------------------------------------------------------- */
+
+/* One row of activations, and what it adds to every output (group_sums). */
+struct dot_token {
+    const int8_t *code;
+    const float *scale;
+    const int32_t *init;
+    const float *xsum;
+};
+
+/* One function a type, which all of its kernels call. `ahead` is what to fetch meanwhile, as much
+ * as the image takes. */
+#define DOT_IMAGE_FN(name)                                                              \
+    void name(float *acc, const uint8_t *image, const struct dot_token *x, size_t cols, \
+              const uint8_t *ahead)
+#define PANEL_IMAGE_FN(name)                                                          \
+    void name(const struct rw_panel *to, const uint8_t *image, size_t k, size_t cols, \
+              const uint8_t *ahead)
+
+struct dot_kernels {
+    RW_PACK_FN((*pack));
+    DOT_IMAGE_FN((*dot_image));
+    PANEL_IMAGE_FN((*panel_image));
+};
 
 /* --- one token -------------------------------------------------------------------------------- */
 
 /* Add the block in `image` (at LANES of its rows) to their sums. */
 VEC vf dot_block(rwkv_dtype type, vf acc, const uint8_t *image, const struct dot_head *head,
-                 const int8_t *x, const float *scale, const int32_t *init, const float *xsum,
-                 const uint8_t *ahead)
+                 const struct dot_token *x, size_t k, const uint8_t *ahead)
 {
-    const size_t group = dot_group(type);
-    EACH (g, dot_layout(type).elements / group) {
-        fetch_step(type, ahead, dot_layout(type).pieces + g);
+    const size_t group = dot_group(type), groups = dot_layout(type).elements / group;
+    const int8_t *code = x->code + k;
+    const float *scale = x->scale + k / 32, *xsum = x->xsum + k / group;
+    const int32_t *init = x->init + k / group;
+    EACH (g, groups) {
+        fetch_step(ahead, dot_layout(type).bytes * LANES, g, groups);
         vi sum = vi_set(init[g]);
         EACH (j, group / 4)
             sum = vi_dot(sum, dot_codes(type, image, g * group / 4 + j),
-                         vi_broadcast(x + g * group + 4 * j), dot_wide(type));
+                         vi_broadcast(code + g * group + 4 * j), dot_wide(type));
         vf both = v_mul(dot_scale(type, head, image, g), v_set(scale[g * group / 32]));
         acc = v_fma(v_from_vi(sum), both, acc);
         if (dot_has_min(type))
@@ -203,78 +221,150 @@ VEC vf dot_block(rwkv_dtype type, vf acc, const uint8_t *image, const struct dot
     return acc;
 }
 
-/* Add a piece of `cols` columns to the sums of 16 rows. `ahead` as in image_fill. */
-VEC void dot_image(rwkv_dtype type, float *acc, const uint8_t *image, const int8_t *x,
-                   const float *scale, const int32_t *sum, size_t cols, const uint8_t *ahead)
+/* Add `cols` ≤ PIECE columns to the sums of 16 rows. */
+VEC void dot_image(rwkv_dtype type, float *acc, const uint8_t *image, const struct dot_token *x,
+                   size_t cols, const uint8_t *ahead)
 {
-    const size_t step = dot_layout(type).elements, group = dot_group(type);
-    int32_t init[PIECE / 16];
-    float xsum[PIECE / 16];
-    group_sums(type, dot_offset(type), init, xsum, scale, sum, cols);
     for (size_t row = 0; row < RW_PANEL_ROWS; row += LANES) {
-        const uint8_t *p = image;
+        const uint8_t *p = image, *next = ahead + row * dot_layout(type).bytes;
         vf total = v_load(acc + row);
-        for (size_t k = 0; k < cols; k += step, p += dot_image_bytes(type)) {
+        for (size_t k = 0; k < cols; k += dot_layout(type).elements) {
             struct dot_head head = dot_head(type, p, row);
-            total = dot_block(type, total, p + 4 * row, &head, x + k, scale + k / 32,
-                              init + k / group, xsum + k / group,
-                              ahead + k / step * RW_PANEL_ROWS * dot_layout(type).bytes);
+            total = dot_block(type, total, p + 4 * row, &head, x, k, next);
+            p += dot_image_bytes(type);
+            next += dot_image_bytes(type);
         }
         v_store(acc + row, total);
     }
 }
 
-VEC void matvec_dot(rwkv_dtype type, float *y, const struct rw_dot_input *x, const uint8_t *w,
-                    size_t rows, size_t cols, size_t stride)
+/* Columns whose group sums are held at a time. */
+#define SPAN 8192
+
+struct dot_span {
+    int32_t init[SPAN / 16];
+    float xsum[SPAN / 16];
+};
+
+VEC struct dot_token span_open(rwkv_dtype type, struct dot_span *span, const struct rw_dot_input *x,
+                               size_t k, size_t cols)
+{
+    group_sums(type, dot_offset(type), span->init, span->xsum, x->scale + k / 32, x->sum + k / 16,
+               cols);
+    return (struct dot_token){x->code + k, x->scale + k / 32, span->init, span->xsum};
+}
+
+VEC struct dot_token token_at(rwkv_dtype type, const struct dot_token *x, size_t k)
+{
+    const size_t group = dot_group(type);
+    return (struct dot_token){x->code + k, x->scale + k / 32, x->init + k / group,
+                              x->xsum + k / group};
+}
+
+/* Bytes of n columns of one row. */
+VEC size_t row_bytes(rwkv_dtype type, size_t n)
+{
+    return n / dot_layout(type).elements * dot_layout(type).bytes;
+}
+
+/* Add `cols` columns to the sums of 16 rows that are packed. */
+VEC void dot_packed(rwkv_dtype type, const struct dot_kernels *t, float *acc,
+                    const struct dot_token *x, const uint8_t *packed, size_t cols)
+{
+    for (size_t k = 0; k < cols; k += PIECE) {
+        const struct dot_token piece = token_at(type, x, k);
+        const uint8_t *image = packed + RW_PANEL_ROWS * row_bytes(type, k);
+        t->dot_image(acc, image, &piece, cols - k < PIECE ? cols - k : PIECE,
+                     (const uint8_t *)((uintptr_t)image + PACKED_AHEAD));
+    }
+}
+
+/* The same of up to 16 rows that lie as in the file, a piece of which is packed right before it is
+ * used. What is fetched meanwhile: the piece takes up the same share of its 16 rows as that of the
+ * 16 after them. */
+VEC void dot_rows(rwkv_dtype type, const struct dot_kernels *t, float *acc,
+                  const struct dot_token *x, const uint8_t *w, size_t rows, size_t cols,
+                  size_t stride)
 {
     uint8_t image[IMAGE_MAX] __attribute__((aligned(64)));
-    for (size_t r = 0; r < rows; r += RW_PANEL_ROWS, w += RW_PANEL_ROWS * stride) {
-        size_t n = rows - r < RW_PANEL_ROWS ? rows - r : RW_PANEL_ROWS;
-        float acc[RW_PANEL_ROWS] = {0};
-        for (size_t k = 0; k < cols; k += PIECE) {
-            size_t count = cols - k < PIECE ? cols - k : PIECE;
-            image_open(type, image, w, n, k, count, stride);
-            dot_image(type, acc, image, x->code + k, x->scale + k / 32, x->sum + k / 16, count,
-                      ahead_of(type, w, k, stride));
+    for (size_t k = 0; k < cols; k += PIECE) {
+        const size_t count = cols - k < PIECE ? cols - k : PIECE, at = row_bytes(type, k);
+        const struct dot_token piece = token_at(type, x, k);
+        t->pack(image, w + at, rows, count, stride);
+        t->dot_image(acc, image, &piece, count,
+                     (const uint8_t *)((uintptr_t)w + RW_PANEL_ROWS * (stride + at)));
+    }
+}
+
+/* y[r] = Σ_k w[r, k] x[k]; the rows at w are packed where the stride is 0. */
+VEC void matvec_dot(rwkv_dtype type, const struct dot_kernels *t, float *y,
+                    const struct rw_dot_input *x, const uint8_t *w, size_t rows, size_t cols,
+                    size_t stride)
+{
+    const size_t row = stride ? stride : row_bytes(type, cols);
+    struct dot_span span;
+    for (size_t k = 0; k == 0 || k < cols; k += SPAN) { /* of no columns: zeros */
+        const size_t count = cols - k < SPAN ? cols - k : SPAN, at = row_bytes(type, k);
+        const struct dot_token token = span_open(type, &span, x, k, count);
+        for (size_t r = 0; r < rows; r += RW_PANEL_ROWS) {
+            const size_t n = rows - r < RW_PANEL_ROWS ? rows - r : RW_PANEL_ROWS;
+            float acc[RW_PANEL_ROWS] = {0};
+            if (k > 0)
+                memcpy(acc, y + r, n * sizeof *acc);
+            if (stride)
+                dot_rows(type, t, acc, &token, w + r * row + at, n, count, stride);
+            else
+                dot_packed(type, t, acc, &token, w + r * row + RW_PANEL_ROWS * at, count);
+            memcpy(y + r, acc, n * sizeof *acc);
         }
-        memcpy(y + r, acc, n * sizeof *acc);
     }
 }
 
 /* --- panels ----------------------------------------------------------------------------------- */
 
-/* Take the block in `image` apart, whose first column is k of the panel. */
-VEC void panel_block(rwkv_dtype type, const struct rw_panel *to, const uint8_t *image, size_t k,
-                     const uint8_t *ahead)
+/* Take the block in `image` apart (at LANES of its rows), whose first column is k of the panel. */
+VEC void panel_block(rwkv_dtype type, const struct rw_panel *to, const uint8_t *image, size_t row,
+                     size_t k, const uint8_t *ahead)
 {
     const size_t elements = dot_layout(type).elements, group = dot_group(type);
-    for (size_t row = 0; row < RW_PANEL_ROWS; row += LANES) {
-        const uint8_t *p = image + 4 * row;
-        struct dot_head head = dot_head(type, image, row);
-        EACH (j, elements / 4)
-            vi_store(to->code + (k / 4 + j) * IMAGE_DWORD + 4 * row, dot_codes(type, p, j));
-        EACH (g, elements / group) {
-            fetch_step(type, ahead, dot_layout(type).pieces + g);
-            size_t at = (k / group + g) * RW_PANEL_ROWS + row;
-            v_store(to->scale + at, dot_scale(type, &head, p, g));
-            if (dot_has_min(type))
-                v_store(to->min + at, dot_min(type, &head, p, g));
-        }
+    const struct dot_head head = dot_head(type, image, row);
+    const uint8_t *p = image + 4 * row;
+    EACH (j, elements / 4)
+        vi_store(to->code + (k / 4 + j) * IMAGE_DWORD + 4 * row, dot_codes(type, p, j));
+    EACH (g, elements / group) {
+        fetch_step(ahead, dot_layout(type).bytes * LANES, g, elements / group);
+        size_t at = (k / group + g) * RW_PANEL_ROWS + row;
+        v_store(to->scale + at, dot_scale(type, &head, p, g));
+        if (dot_has_min(type))
+            v_store(to->min + at, dot_min(type, &head, p, g));
     }
 }
 
-VEC void panel(rwkv_dtype type, const struct rw_panel *to, const uint8_t *w, size_t rows,
-               size_t cols, size_t stride)
+/* Take `cols` columns apart, the first of which is k of the panel. */
+VEC void panel_image(rwkv_dtype type, const struct rw_panel *to, const uint8_t *image, size_t k,
+                     size_t cols, const uint8_t *ahead)
 {
-    const struct dot_layout at = dot_layout(type);
+    for (size_t i = 0; i < cols; i += dot_layout(type).elements) {
+        for (size_t row = 0; row < RW_PANEL_ROWS; row += LANES)
+            panel_block(type, to, image, row, k + i, ahead + row * dot_layout(type).bytes);
+        image += dot_image_bytes(type);
+        ahead += dot_image_bytes(type);
+    }
+}
+
+/* As matvec_dot. */
+VEC void panel(rwkv_dtype type, const struct dot_kernels *t, const struct rw_panel *to,
+               const uint8_t *w, size_t rows, size_t cols, size_t stride)
+{
     uint8_t image[IMAGE_MAX] __attribute__((aligned(64)));
+    if (stride == 0) {
+        t->panel_image(to, w, 0, cols, (const uint8_t *)((uintptr_t)w + PACKED_AHEAD));
+        return;
+    }
     for (size_t k = 0; k < cols; k += PIECE) {
-        size_t count = cols - k < PIECE ? cols - k : PIECE;
-        image_open(type, image, w, rows, k, count, stride);
-        const uint8_t *ahead = ahead_of(type, w, k, stride);
-        for (size_t i = 0; i < count / at.elements; i++) {
-            panel_block(type, to, image + i * dot_image_bytes(type), k + i * at.elements,
-                        ahead + i * RW_PANEL_ROWS * at.bytes);
-        }
+        const size_t count = cols - k < PIECE ? cols - k : PIECE, at = row_bytes(type, k);
+        t->pack(image, w + at, rows, count, stride);
+        t->panel_image(to, image, k, count,
+                       (const uint8_t *)((uintptr_t)w + RW_PANEL_ROWS * (stride + at)));
     }
 }

@@ -15,20 +15,35 @@
     X(iq4_nl, IQ4_NL)  \
     X(iq4_xs, IQ4_XS)
 
-#define BLOCK_KERNELS(name, TYPE)                                   \
-    static RW_MATVEC_DOT_FN(VEC_NAME(matvec_dot_##name))            \
-    {                                                               \
-        matvec_dot(RWKV_DTYPE_##TYPE, y, x, w, rows, cols, stride); \
-    }                                                               \
-    static RW_PANEL_FN(VEC_NAME(panel_##name))                      \
-    {                                                               \
-        panel(RWKV_DTYPE_##TYPE, to, w, rows, cols, stride);        \
+#define BLOCK_KERNELS(name, TYPE)                                                          \
+    static __attribute__((noinline)) RW_PACK_FN(VEC_NAME(pack_##name))                     \
+    {                                                                                      \
+        pack(RWKV_DTYPE_##TYPE, to, w, rows, cols, stride);                                \
+    }                                                                                      \
+    static __attribute__((noinline)) DOT_IMAGE_FN(VEC_NAME(dot_image_##name))              \
+    {                                                                                      \
+        dot_image(RWKV_DTYPE_##TYPE, acc, image, x, cols, ahead);                          \
+    }                                                                                      \
+    static __attribute__((noinline)) PANEL_IMAGE_FN(VEC_NAME(panel_image_##name))          \
+    {                                                                                      \
+        panel_image(RWKV_DTYPE_##TYPE, to, image, k, cols, ahead);                         \
+    }                                                                                      \
+    static const struct dot_kernels VEC_NAME(dot_##name) = {                               \
+        VEC_NAME(pack_##name), VEC_NAME(dot_image_##name), VEC_NAME(panel_image_##name)};  \
+    static RW_MATVEC_DOT_FN(VEC_NAME(matvec_dot_##name))                                   \
+    {                                                                                      \
+        matvec_dot(RWKV_DTYPE_##TYPE, &VEC_NAME(dot_##name), y, x, w, rows, cols, stride); \
+    }                                                                                      \
+    static RW_PANEL_FN(VEC_NAME(panel_##name))                                             \
+    {                                                                                      \
+        panel(RWKV_DTYPE_##TYPE, &VEC_NAME(dot_##name), to, w, rows, cols, stride);        \
     }
 BLOCK_TYPES(BLOCK_KERNELS)
 
 static void put_dot(struct rw_kernels *kernels)
 {
 #define PUT(name, TYPE)                                                   \
+    kernels->pack[RWKV_DTYPE_##TYPE] = VEC_NAME(pack_##name);             \
     kernels->matvec_dot[RWKV_DTYPE_##TYPE] = VEC_NAME(matvec_dot_##name); \
     kernels->panel[RWKV_DTYPE_##TYPE] = VEC_NAME(panel_##name);           \
     kernels->matvec[RWKV_DTYPE_##TYPE] = NULL; /* the reference's would sum differently */

@@ -49,11 +49,10 @@ VEC struct dot_layout dot_layout(rwkv_dtype type)
     }
 }
 
-/* Whole cache lines, so that no vector of the next block crosses two of them. */
+/* As many as 16 rows take in the file. */
 VEC size_t dot_image_bytes(rwkv_dtype type)
 {
-    struct dot_layout at = dot_layout(type);
-    return (4 * at.pieces + at.dwords) * IMAGE_DWORD + (at.halves + 1) / 2 * 2 * IMAGE_HALF;
+    return RW_PANEL_ROWS * dot_layout(type).bytes;
 }
 
 /* Elements that share a scale. */

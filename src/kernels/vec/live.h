@@ -105,8 +105,8 @@ VEC void tile_block(rwkv_dtype type, uint8_t *runs, uint8_t *head, const uint8_t
     tile_scatter(type, runs, codes, first);
 }
 
-VEC bool tile_fill(rwkv_dtype type, uint8_t *tile, const uint8_t *w, size_t rows, size_t cols,
-                   size_t stride)
+VEC bool tile_fill(rwkv_dtype type, RW_PACK_FN((*fill)), uint8_t *tile, const uint8_t *w,
+                   size_t rows, size_t cols, size_t stride)
 {
     const struct dot_layout at = dot_layout(type);
     const size_t run = RW_TILE_ROWS / tile_packed(type), head = tile_head(type);
@@ -116,8 +116,8 @@ VEC bool tile_fill(rwkv_dtype type, uint8_t *tile, const uint8_t *w, size_t rows
     for (size_t k = 0; k < cols; k += PIECE) {
         size_t count = cols - k < PIECE ? cols - k : PIECE;
         for (size_t r = 0; r < RW_TILE_ROWS; r += RW_PANEL_ROWS) {
-            image_open(type, image, w + (r < rows ? r : rows) * stride, rows > r ? rows - r : 0, k,
-                       count, stride);
+            fill(image, w + (r < rows ? r : rows) * stride + row_bytes(type, k),
+                 rows > r ? rows - r : 0, count, stride);
             for (size_t b = 0; b < count / at.elements; b++) {
                 const uint8_t *block = image + b * dot_image_bytes(type);
                 size_t panel = (k / at.elements + b) * TILE_PANELS + r / RW_PANEL_ROWS;
@@ -241,14 +241,14 @@ VEC void matvec_live(rwkv_dtype type, float *y, const struct rw_live *x, const u
     }
 }
 
-#define BLOCK_LIVE(name, TYPE)                                            \
-    static RW_TILE_FN(VEC_NAME(tile_##name))                              \
-    {                                                                     \
-        return tile_fill(RWKV_DTYPE_##TYPE, tile, w, rows, cols, stride); \
-    }                                                                     \
-    static RW_MATVEC_LIVE_FN(VEC_NAME(matvec_live_##name))                \
-    {                                                                     \
-        matvec_live(RWKV_DTYPE_##TYPE, y, x, tile, cols);                 \
+#define BLOCK_LIVE(name, TYPE)                                                                   \
+    static RW_TILE_FN(VEC_NAME(tile_##name))                                                     \
+    {                                                                                            \
+        return tile_fill(RWKV_DTYPE_##TYPE, VEC_NAME(pack_##name), tile, w, rows, cols, stride); \
+    }                                                                                            \
+    static RW_MATVEC_LIVE_FN(VEC_NAME(matvec_live_##name))                                       \
+    {                                                                                            \
+        matvec_live(RWKV_DTYPE_##TYPE, y, x, tile, cols);                                        \
     }
 #define PUT_LIVE(name, TYPE)                                  \
     kernels->tile[RWKV_DTYPE_##TYPE] = VEC_NAME(tile_##name); \
