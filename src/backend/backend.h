@@ -98,6 +98,7 @@ struct rw_wkv7 {
 };
 
 struct rw_backend;
+struct rw_backward_ops;
 
 struct rw_backend_ops {
     const char *name; /* "cpu" */
@@ -136,6 +137,8 @@ struct rw_backend_ops {
     /* Make it. False: it cannot be used, as not all numbers are finite. */
     bool (*channels)(struct rw_backend *be, void *to, const struct rw_weight *w);
     void (*wkv7)(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch);
+
+    const struct rw_backward_ops *backward; /* backward.h; NULL: this backend cannot train */
 
     /* What the machine can do a second, now; 0: it has no such operation. `memory` [n] is what is
      * read. */
