@@ -121,6 +121,9 @@ struct rw_backward_ops {
     size_t (*scratch_bytes)(const struct rw_backend *be, size_t tokens, size_t max_cols);
     rwkv_status (*prepare)(struct rw_backend *be, size_t tokens, size_t max_cols, rwkv_error *err);
 
+    /* Products of the forward pass, as struct rw_backend_ops has them, of F32 weights [R, K]. */
+    void (*matmul)(struct rw_backend *be, const struct rw_matmul *ops, size_t n_ops,
+                   size_t n_tokens, enum rw_precision precision);
     /* Independent products with one number of tokens. */
     void (*matmul_dx)(struct rw_backend *be, const struct rw_matmul_dx *ops, size_t n_ops,
                       size_t n_tokens, enum rw_precision precision);
@@ -143,6 +146,8 @@ struct rw_backward_ops {
                   size_t n_tokens, size_t channels);
     void (*cross_entropy)(struct rw_backend *be, const struct rw_cross_entropy *op);
 
+    /* y = x, over n. */
+    void (*copy)(struct rw_backend *be, float *y, const float *x, size_t n);
     /* y += x; x = 0, over n. */
     void (*add)(struct rw_backend *be, float *y, const float *x, size_t n);
     void (*zero)(struct rw_backend *be, float *x, size_t n);
