@@ -9,6 +9,8 @@
  * from what is there, so that a batch in one piece and in several gives the same bits, as does any
  * number of threads.
  *
+ * Nothing written overlaps anything else unless said.
+ *
  * Legend: as backend.h; d… is the derivative of the loss by … . All arrays are f32, row-major, in
  * the memory of the backend; weights lie [R, K] without gaps.
  */
@@ -116,10 +118,13 @@ struct rw_adamw {
 };
 
 struct rw_backward_ops {
-    /* Prepare for batches of at most `tokens` rows, matrices of at most `max_cols` rows or columns,
-     * and sequences of at most `tokens` tokens. Scratch is the backend's; its size: */
-    size_t (*scratch_bytes)(const struct rw_backend *be, size_t tokens, size_t max_cols);
-    rwkv_status (*prepare)(struct rw_backend *be, size_t tokens, size_t max_cols, rwkv_error *err);
+    /* Prepare for batches of at most `tokens` rows, of sequences as long as that, matrices of at
+     * most `max_cols` rows or columns, and heads of `head_size`. Scratch is the backend's, apart
+     * from what the forward pass prepared; its size: */
+    size_t (*scratch_bytes)(const struct rw_backend *be, size_t tokens, size_t max_cols,
+                            size_t head_size);
+    rwkv_status (*prepare)(struct rw_backend *be, size_t tokens, size_t max_cols, size_t head_size,
+                           rwkv_error *err);
 
     /* Products of the forward pass, as struct rw_backend_ops has them, of F32 weights [R, K]. */
     void (*matmul)(struct rw_backend *be, const struct rw_matmul *ops, size_t n_ops,
