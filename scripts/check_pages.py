@@ -4,8 +4,8 @@
 
     check_pages.py RWKV
 
-Every command has a page, every page's options are known to its command and no command knows others,
-`rwkv COMMAND --help` prints the page, and rwkv.md names every command."""
+Every command has a page, every page's options are known to its command or sub-command and none knows
+others, `rwkv COMMAND --help` prints the page, and rwkv.md names every command."""
 import re
 import subprocess
 import sys
@@ -37,32 +37,37 @@ def table_options():
 
 
 def page_options(page):
-    found = set()
+    """The options in the section of that name, or of each sub-command in 'Options of NAME': a list
+    of (the words of the command, its options)."""
+    found = []
     for heading, blocks in page.sections:
-        for block in blocks if heading == "Options" else ():
-            found |= set(SPELLING.findall(block[1])) if block[0] == "term" else set()
-    return found
+        match = re.fullmatch(r"Options(?: of (\w+))?", heading)
+        if match:
+            terms = [block[1] for block in blocks if block[0] == "term"]
+            options = {option for term in terms for option in SPELLING.findall(term)}
+            words = [page.command] + ([match.group(1)] if match.group(1) else [])
+            found.append((words, options))
+    return found or [([page.command], set())]
 
 
-def is_known(program, command, option):
+def is_known(program, words, option):
     """An option that is known, with a value or without, leaves an unknown one to complain about;
     an unknown one is complained about itself."""
-    _, _, said = run(program, command, option, UNKNOWN, UNKNOWN)
+    _, _, said = run(program, *words, option, UNKNOWN, UNKNOWN)
     return f"unknown option '{option}'" not in said
 
 
-def check_command(program, page, tables):
-    command = page.command
-    status, printed, said = run(program, command, "--help")
+def check_command(program, page, words, documented, tables):
+    command, path = " ".join(words), f"docs/cli/{page.command}.md"
+    status, printed, said = run(program, *words, "--help")
     if status or said or printed != gen_help.help_text(page):
-        yield f"rwkv {command} --help: does not print docs/cli/{command}.md"
-    documented = page_options(page)
+        yield f"rwkv {command} --help: does not print {path}"
     for option in sorted(tables | documented):
-        known = is_known(program, command, option)
+        known = is_known(program, words, option)
         if known and option not in documented | {"-h", "--help"}:
-            yield f"docs/cli/{command}.md: {option} is not documented"
+            yield f"{path}: {option} of {command} is not documented"
         if not known and option in documented:
-            yield f"docs/cli/{command}.md: rwkv {command} does not know {option}"
+            yield f"{path}: rwkv {command} does not know {option}"
 
 
 def main(program):
@@ -84,7 +89,8 @@ def main(program):
         commands.discard(page.command)
         if f"]({page.command}.md)" not in main_text:
             problems.append(f"docs/cli/rwkv.md: does not name {page.command}")
-        problems += check_command(program, page, tables)
+        for words, documented in page_options(page):
+            problems += check_command(program, page, words, documented, tables)
     problems += [f"docs/cli/{command}.md: there is no such page" for command in sorted(commands)]
     return project.report(problems, f"{len(pages)} command pages")
 

@@ -110,7 +110,7 @@ class Page:
         term = re.match(r"((?:\[?`[^`]+`(?:\]\([^)]*\))?)(?:, `[^`]+`)*): +(\S.*)", text)
         if term:
             return ("term", term.group(1), term.group(2))
-        if self.sections[-1][0] == "Options":
+        if re.match(r"Options( of \w+)?$", self.sections[-1][0]):
             self.at = start
             self.fail(f"expected '- `--option VALUE`: text', found '{text}'")
         return ("item", text)

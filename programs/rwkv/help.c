@@ -12,8 +12,9 @@
 int rw_help_page(const char *command)
 {
     const char *wanted = command ? command : "rwkv";
+    size_t n = strcspn(wanted, " ");
     for (size_t i = 0; i < rw_help_count; i++) {
-        if (strcmp(rw_help[i].command, wanted) == 0) {
+        if (strlen(rw_help[i].command) == n && memcmp(rw_help[i].command, wanted, n) == 0) {
             rw_outs(rw_help[i].text);
             return RW_EXIT_OK;
         }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rwkv: the table of commands. Everything else is in cmd_*.c and below the public headers. */
+#include <assert.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -10,10 +11,7 @@
 #include "options.h"
 #include "say.h"
 
-static const struct command {
-    const char *name;
-    int (*run)(int argc, char **argv);
-} commands[] = {
+static const struct rw_command commands[] = {
     {"batch", rw_cmd_batch},
     {"bench", rw_cmd_bench},
     {"chat", rw_cmd_chat},
@@ -40,12 +38,14 @@ int rw_cmd_version(int argc, char **argv)
     return RW_EXIT_OK;
 }
 
-static int unknown(const char *typed)
+#define NAMES_MAX 64 /* commands of one table */
+
+static int unknown(const char *parent, const struct rw_command *list, size_t n, const char *typed)
 {
-    static const char *const options[] = {"--help", "--version", NULL};
-    const char *names[RW_COUNT(commands) + 1] = {NULL};
-    for (size_t i = 0; i < RW_COUNT(commands); i++)
-        names[i] = commands[i].name;
+    const char *options[] = {"--help", parent ? NULL : "--version", NULL};
+    const char *names[NAMES_MAX + 1] = {NULL};
+    for (size_t i = 0; i < n; i++)
+        names[i] = list[i].name;
     bool option = typed[0] == '-';
     const char *what = option ? "option" : "command";
     const char *meant = rw_suggest(typed, option ? options : names);
@@ -55,23 +55,30 @@ static int unknown(const char *typed)
                 meant);
     else
         rw_fail(&err, RWKV_ERROR_ARGUMENT, "unknown %s '%s'", what, typed);
-    return rw_complain_usage(NULL, &err);
+    return rw_complain_usage(parent, &err);
+}
+
+int rw_commands_run(const char *parent, const struct rw_command *list, size_t n, int argc,
+                    char **argv)
+{
+    assert(n <= NAMES_MAX);
+    if (argc < 2) {
+        rw_help_page(parent);
+        return RW_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return rw_help_page(parent);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(argv[1], list[i].name) == 0)
+            return list[i].run(argc - 1, argv + 1);
+    return unknown(parent, list, n, argv[1]);
 }
 
 static int dispatch(int argc, char **argv)
 {
-    if (argc < 2) {
-        rw_help_page(NULL);
-        return RW_EXIT_USAGE;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return rw_help_page(NULL);
-    if (strcmp(argv[1], "--version") == 0)
+    if (argc >= 2 && strcmp(argv[1], "--version") == 0)
         return rw_cmd_version(1, argv + 1);
-    for (size_t i = 0; i < RW_COUNT(commands); i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
-    return unknown(argv[1]);
+    return rw_commands_run(NULL, commands, RW_COUNT(commands), argc, argv);
 }
 
 int main(int argc, char **argv)
