@@ -15,9 +15,9 @@
  * and logits = head LN_out(x). Peng et al. 2025, "RWKV-7 Goose with Expressive Dynamic State
  * Evolution". One token or many, one sequence or many: the same lines.
  */
-#include "model/rwkv7.h"
-
 #include <string.h>
+
+#include "model/rwkv7_int.h"
 
 struct rw_state_layout rw_rwkv7_state_layout(const struct rw_sizes *sizes)
 {
@@ -50,17 +50,25 @@ void rw_rwkv7_reserve(struct rw_rwkv7 *m, struct rw_arena *arena, size_t tokens)
     s->ids = rw_arena_take(arena, tokens, sizeof *s->ids);
 }
 
+void rw_rwkv7_matmul(struct rw_rwkv7 *m, const struct rw_matmul *ops, size_t n, size_t n_tokens)
+{
+    if (m->precision == RW_PRECISION_F32)
+        m->backend->ops->matmul(m->backend, ops, n, n_tokens);
+    else
+        m->backend->ops->backward->matmul(m->backend, ops, n, n_tokens, m->precision);
+}
+
 static void matmul(struct rw_rwkv7 *m, const struct rw_matmul *ops, size_t n,
                    const struct rw_batch *batch)
 {
     if (m->observer.see)
         m->observer.see(m->observer.user, ops, n, batch->tokens);
-    m->backend->ops->matmul(m->backend, ops, n, batch->tokens);
+    rw_rwkv7_matmul(m, ops, n, batch->tokens);
 }
 
 /* The six products and the inner halves of the low-rank pairs, then the outer halves. */
-static void time_mix_inputs(struct rw_rwkv7 *m, const struct rw_rwkv7_block *block, bool first,
-                            const struct rw_batch *batch)
+static void time_mix_products(struct rw_rwkv7 *m, const struct rw_rwkv7_block *block, bool first,
+                              const struct rw_batch *batch)
 {
     struct rw_rwkv7_scratch *s = &m->scratch;
     float *x_r = s->mix[0], *x_w = s->mix[1], *x_k = s->mix[2];
@@ -85,12 +93,10 @@ static void time_mix_inputs(struct rw_rwkv7 *m, const struct rw_rwkv7_block *blo
     matmul(m, outer, sizeof outer / sizeof outer[0] - left_out, batch);
 }
 
-static void time_mix(struct rw_rwkv7 *m, size_t l, const struct rw_batch *batch)
+void rw_rwkv7_time_mix_inputs(struct rw_rwkv7 *m, size_t l, const struct rw_batch *batch)
 {
     struct rw_rwkv7_scratch *s = &m->scratch;
     const struct rw_rwkv7_block *block = &m->weights.blocks[l];
-    size_t state = l * m->layout.layer;
-    bool first = l == 0;
     const float *mu[] = {block->x_r, block->x_w, block->x_k, block->x_v, block->x_a, block->x_g};
     const struct rw_norm_mix norm_mix = {
         .norm = s->norm,
@@ -100,12 +106,19 @@ static void time_mix(struct rw_rwkv7 *m, size_t l, const struct rw_batch *batch)
         .bias = block->ln1_bias,
         .mu = mu,
         .n_mix = 6,
-        .shift = state + m->layout.att_shift,
+        .shift = l * m->layout.layer + m->layout.att_shift,
         .eps = m->norm_eps,
         .channels = m->sizes.n_embd,
     };
     m->backend->ops->norm_mix(m->backend, &norm_mix, batch);
-    time_mix_inputs(m, block, first, batch);
+    time_mix_products(m, block, l == 0, batch);
+}
+
+void rw_rwkv7_time_mix_output(struct rw_rwkv7 *m, size_t l, const struct rw_batch *batch)
+{
+    struct rw_rwkv7_scratch *s = &m->scratch;
+    const struct rw_rwkv7_block *block = &m->weights.blocks[l];
+    bool first = l == 0;
     const struct rw_wkv7 wkv7 = {
         .out = s->y,
         .y = s->y,
@@ -127,7 +140,7 @@ static void time_mix(struct rw_rwkv7 *m, size_t l, const struct rw_batch *batch)
         .norm_weight = block->ln_x_weight,
         .norm_bias = block->ln_x_bias,
         .eps = RW_GROUP_NORM_EPS,
-        .state = state + m->layout.wkv,
+        .state = l * m->layout.layer + m->layout.wkv,
         .heads = m->sizes.n_embd / m->sizes.head_size,
         .head_size = m->sizes.head_size,
     };
@@ -135,7 +148,7 @@ static void time_mix(struct rw_rwkv7 *m, size_t l, const struct rw_batch *batch)
     matmul(m, &(struct rw_matmul){s->x, s->y, &block->att_o, RW_ADD}, 1, batch);
 }
 
-static void channel_mix(struct rw_rwkv7 *m, size_t l, const struct rw_batch *batch)
+void rw_rwkv7_channel_mix_inputs(struct rw_rwkv7 *m, size_t l, const struct rw_batch *batch)
 {
     struct rw_rwkv7_scratch *s = &m->scratch;
     const struct rw_rwkv7_block *block = &m->weights.blocks[l];
@@ -153,7 +166,23 @@ static void channel_mix(struct rw_rwkv7 *m, size_t l, const struct rw_batch *bat
     };
     m->backend->ops->norm_mix(m->backend, &norm_mix, batch);
     matmul(m, &(struct rw_matmul){s->ffn, s->mix[0], &block->ffn_k, RW_RELU2}, 1, batch);
+}
+
+void rw_rwkv7_channel_mix_output(struct rw_rwkv7 *m, size_t l, const struct rw_batch *batch)
+{
+    struct rw_rwkv7_scratch *s = &m->scratch;
+    const struct rw_rwkv7_block *block = &m->weights.blocks[l];
     matmul(m, &(struct rw_matmul){s->x, s->ffn, &block->ffn_v, RW_ADD}, 1, batch);
+}
+
+void rw_rwkv7_embed(struct rw_rwkv7 *m, const int32_t *ids, size_t n_tokens)
+{
+    const struct rw_backend_ops *ops = m->backend->ops;
+    float *x = m->scratch.x;
+    ops->embed(m->backend, x, &m->weights.emb, ids, n_tokens);
+    if (!m->no_ln0)
+        ops->layer_norm(m->backend, x, x, m->weights.ln0_weight, m->weights.ln0_bias, m->norm_eps,
+                        n_tokens, m->sizes.n_embd);
 }
 
 /* hidden = LN_out(x) for one row or a run of rows of x, into `wanted` from row `at` on. */
@@ -168,8 +197,7 @@ static float *hidden_rows(struct rw_rwkv7 *m, size_t at, size_t row, size_t coun
 
 static void head(struct rw_rwkv7 *m, float *logits, const float *hidden, size_t count)
 {
-    const struct rw_matmul op = {logits, hidden, &m->weights.head, RW_STORE};
-    m->backend->ops->matmul(m->backend, &op, 1, count);
+    rw_rwkv7_matmul(m, &(struct rw_matmul){logits, hidden, &m->weights.head, RW_STORE}, 1, count);
 }
 
 /* Logits of single rows that lie together in `wanted` but go to different places: through a buffer,
@@ -242,15 +270,12 @@ static struct rw_batch pack(struct rw_rwkv7 *m, const struct rw_sequence *sequen
 void rw_rwkv7_forward(struct rw_rwkv7 *m, const struct rw_sequence *sequences, size_t n)
 {
     struct rw_batch batch = pack(m, sequences, n);
-    const struct rw_backend_ops *ops = m->backend->ops;
-    float *x = m->scratch.x;
-    ops->embed(m->backend, x, &m->weights.emb, m->scratch.ids, batch.tokens);
-    if (!m->no_ln0)
-        ops->layer_norm(m->backend, x, x, m->weights.ln0_weight, m->weights.ln0_bias, m->norm_eps,
-                        batch.tokens, m->sizes.n_embd);
+    rw_rwkv7_embed(m, m->scratch.ids, batch.tokens);
     for (size_t l = 0; l < m->sizes.n_layer; l++) {
-        time_mix(m, l, &batch);
-        channel_mix(m, l, &batch);
+        rw_rwkv7_time_mix_inputs(m, l, &batch);
+        rw_rwkv7_time_mix_output(m, l, &batch);
+        rw_rwkv7_channel_mix_inputs(m, l, &batch);
+        rw_rwkv7_channel_mix_output(m, l, &batch);
     }
     outputs_of_all(m, sequences, n);
     outputs_of_last(m, sequences, n);

@@ -11,6 +11,7 @@
 #define RW_MODEL_RWKV7_H
 
 #include "backend/backend.h"
+#include "backend/backward.h"
 #include "model/weights.h"
 
 #define RW_GROUP_NORM_EPS 64e-5f
@@ -55,6 +56,7 @@ struct rw_rwkv7 {
     float norm_eps;
     bool no_ln0;
     struct rw_backend *backend;
+    enum rw_precision precision; /* of training; else RW_PRECISION_F32: as the weights are */
     struct rw_rwkv7_scratch scratch;
     struct rw_observer observer; /* `see` is NULL: nobody looks */
 };

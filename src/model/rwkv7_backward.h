@@ -39,12 +39,16 @@ struct rw_rwkv7_saved {
     float *ffn;                   /* [T, F] */
 };
 
-/* One text, or a piece of one; as struct rw_gradient_sequence, all of it there. */
-struct rw_rwkv7_example {
-    const int32_t *tokens, *targets;
-    size_t count;
-    const float *initial;
-    float *final, *dstate;
+/* One text, or a piece of one. */
+struct rw_gradient_sequence {
+    const int32_t *tokens;  /* [count], valid ids */
+    const int32_t *targets; /* [count]; below 0: the token has none */
+    size_t count;           /* ≥ 1 */
+    const float *initial;   /* [state] the state it begins with; NULL: zeros */
+    float *final;  /* [state] gets the state after it; NULL: not wanted; may be `initial` */
+    float *dstate; /* [state] in: the derivative of the loss by the state after it; out: by the
+                      state it began with. NULL: nothing depends on the one, nobody wants the
+                      other */
 };
 
 struct rw_rwkv7_training {
@@ -84,11 +88,11 @@ void rw_rwkv7_training_reserve(struct rw_rwkv7_training *m, struct rw_arena *kep
                                struct rw_arena *work, struct rw_arena *host);
 
 /* The sum of the losses of `n` sequences, added to *loss. */
-void rw_rwkv7_loss(struct rw_rwkv7_training *m, const struct rw_rwkv7_example *examples, size_t n,
-                   double *loss);
+void rw_rwkv7_loss(struct rw_rwkv7_training *m, const struct rw_gradient_sequence *sequences,
+                   size_t n, double *loss);
 
 /* The same, and `scale` times its gradient. */
-void rw_rwkv7_gradient(struct rw_rwkv7_training *m, const struct rw_rwkv7_example *examples,
+void rw_rwkv7_gradient(struct rw_rwkv7_training *m, const struct rw_gradient_sequence *sequences,
                        size_t n, float scale, double *loss);
 
 #endif

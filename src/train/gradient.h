@@ -16,7 +16,8 @@
  * One step gives the same bits in one micro-batch or in several (if none is cut within a sequence),
  * with checkpointing or without, on any number of threads.
  *
- * All arrays of f32 are memory of the backend; ids and sums are the host's.
+ * All arrays of f32 are memory of the backend; ids and sums are the host's. What is said of a
+ * sequence stands at struct rw_gradient_sequence, model/rwkv7_backward.h.
  */
 #ifndef RW_TRAIN_GRADIENT_H
 #define RW_TRAIN_GRADIENT_H
@@ -40,18 +41,6 @@ struct rw_gradient_plan {
     uint64_t work;    /* other activations, logits and states */
     uint64_t scratch; /* inside the backend */
     uint64_t total;
-};
-
-/* One text, or a piece of one. */
-struct rw_gradient_sequence {
-    const int32_t *tokens;  /* [count], valid ids */
-    const int32_t *targets; /* [count]; below 0: the token has none */
-    size_t count;           /* ≥ 1 */
-    const float *initial;   /* [state] the state it begins with; NULL: zeros */
-    float *final;  /* [state] gets the state after it; NULL: not wanted; may be `initial` */
-    float *dstate; /* [state] in: the derivative of the loss by the state after it; out: by the
-                      state it began with. NULL: nothing depends on the one, nobody wants the
-                      other */
 };
 
 /* Floats of a state: n_layer × (2 C + C N), as rw_rwkv7_state_layout has them. */
