@@ -4,8 +4,8 @@
 
     check_pages.py RWKV
 
-Every command has a page, every page's options are known to its command or sub-command and none knows
-others, `rwkv COMMAND --help` prints the page, and rwkv.md names every command."""
+Every command has a page, every page's options are known to its command or sub-command, which knows
+no others, `rwkv COMMAND --help` prints the page, and rwkv.md names every command."""
 import re
 import subprocess
 import sys

@@ -199,6 +199,12 @@ rwkv_status rw_output_patch(struct rw_output *o, uint64_t at, const void *bytes,
     return RWKV_OK;
 }
 
+rwkv_status rw_output_sync(struct rw_output *o, rwkv_error *err)
+{
+    RW_TRY(flush(o, err));
+    return fsync(o->fd) == 0 ? RWKV_OK : fail_write(o, err);
+}
+
 uint64_t rw_output_position(const struct rw_output *o)
 {
     return o->position;
@@ -229,9 +235,7 @@ static void sync_directory(const char *directory)
 
 rwkv_status rw_output_commit(struct rw_output *o, rwkv_error *err)
 {
-    rwkv_status status = flush(o, err);
-    if (status == RWKV_OK && fsync(o->fd) != 0)
-        status = fail_write(o, err);
+    rwkv_status status = rw_output_sync(o, err);
     if (status == RWKV_OK && (!name_it(o) || rename(o->temporary, o->path) != 0))
         status = rw_fail(err, RWKV_ERROR_IO, "%s: cannot put the file in place: %s", o->path,
                          strerror(errno));

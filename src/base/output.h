@@ -26,6 +26,9 @@ rwkv_status rw_output_align(struct rw_output *o, size_t alignment, rwkv_error *e
 /* Overwrite n bytes at an absolute position already written. */
 rwkv_status rw_output_patch(struct rw_output *o, uint64_t at, const void *bytes, size_t n,
                             rwkv_error *err);
+/* Everything so far onto the disk: of two files that belong together, neither takes its name before
+ * both are safe. */
+rwkv_status rw_output_sync(struct rw_output *o, rwkv_error *err);
 uint64_t rw_output_position(const struct rw_output *o);
 rwkv_status rw_output_commit(struct rw_output *o, rwkv_error *err);
 void rw_output_discard(struct rw_output *o); /* NULL is fine */
