@@ -93,6 +93,8 @@ static bool is_fused(const char *suffix, enum rw_naming naming)
 static rwkv_status place(struct rw_params *p, const struct rw_named_tensor *named, rwkv_error *err)
 {
     size_t block = 0;
+    if (rw_has_prefix(named->name, RW_TRAINING_PREFIX))
+        return RWKV_OK;
     const char *suffix = after_block(named->name, p->naming, &block);
     if (suffix && is_fused(suffix, p->naming))
         return add_fused(p, named->name, block, &named->tensor, err);

@@ -63,6 +63,9 @@ struct rw_sizes {
     size_t n_layer, n_embd, n_vocab, n_ffn, head_size;
 };
 
+/* Tensors that a checkpoint of a training run holds beside the weights; they are passed over. */
+#define RW_TRAINING_PREFIX "training."
+
 #define RW_NORM_EPS 1e-5f /* where a file gives none */
 
 struct rw_params {
