@@ -230,6 +230,116 @@ struct rw_wkv7_head {
               const float *g, const float *r_k, const float *weight, const float *bias, float eps, \
               size_t n)
 
+/* --- training -----------------------------------------------------------------------------------
+ *
+ * d… is the derivative of the loss by … . Sums over outputs, tokens or value indices are chains in
+ * increasing order, one fused multiply-add after the other; so are all operations below that say
+ * "the same bits in every set". Sums over channels or key indices are in the lane order above.
+ */
+
+/* out [rows, cols] = what it holds, or 0 if `first`, + Σ_i A(i, r) B(i, c), i = 0 … depth − 1, with
+ * A(i, r) = a[i · a_depth + r · a_row] and B alike; out[r, c] = fma(A, B, out), the same bits in
+ * every set. Cut anywhere, sums have the same bits. Memory to work in: RW_PRODUCT_SCRATCH floats.
+ */
+#define RW_PRODUCT_ROWS 192 /* at most */
+#define RW_PRODUCT_COLS 256
+#define RW_PRODUCT_DEPTH 256
+#define RW_PRODUCT_SCRATCH ((RW_PRODUCT_ROWS + RW_PRODUCT_COLS) * RW_PRODUCT_DEPTH)
+struct rw_product {
+    size_t rows, cols, depth;
+    size_t a_row, a_depth, b_col, b_depth, ld; /* in floats */
+    bool first;
+};
+#define RW_PRODUCT_FN(name)                                               \
+    void name(float *out, float *scratch, const float *a, const float *b, \
+              const struct rw_product *product)
+
+/* dy becomes the derivative by x of y = tanh x, σ(x) or max(0, x)²: dy(1 − y²), dy y(1 − y),
+ * 2 dy √y. */
+#define RW_MAP_BACKWARD_FN(name) void name(float *dy, const float *y, size_t n)
+
+/* Back through `mix` for one token: own[c] = Σ_i dout[i][c] (1 − mu[i][c]), what it gives to its
+ * own x, and carry[c] = Σ_i dout[i][c] mu[i][c], to the token before. The same bits in every set.
+ */
+#define RW_MIX_BACKWARD_FN(name)                                                          \
+    void name(float *own, float *carry, const float *const *dout, const float *const *mu, \
+              size_t n_mix, size_t n)
+
+/* dmu[i][c] += dout[i][c] (prev[c] − x[c]). The same bits in every set. */
+#define RW_MIX_WEIGHTS_FN(name)                                                               \
+    void name(float *const *dmu, const float *const *dout, const float *x, const float *prev, \
+              size_t n_mix, size_t n)
+
+/* Back through `layer_norm`: dx = ρ (τ − mean(τ) − x̂ mean(τ∘x̂)), added to what dx holds if `add`,
+ * with τ = dy∘weight, x̂ = (x − mean) ρ, ρ = 1 / sqrt(var + eps). mean and ρ go to stats [2]. dx
+ * may be dy. */
+#define RW_LAYER_NORM_BACKWARD_FN(name)                                                      \
+    void name(float *dx, float *stats, const float *dy, const float *x, const float *weight, \
+              float eps, bool add, size_t n)
+
+/* dweight += dy∘x̂, dbias += dy, with x̂ = (x − stats[0]) stats[1]. The same bits in every set. */
+#define RW_NORM_WEIGHTS_FN(name)                                                                 \
+    void name(float *dweight, float *dbias, const float *dy, const float *x, const float *stats, \
+              size_t n)
+
+/* One head of one token, back through wkv7_output; `out` was z∘g, z = ŷ∘weight + bias + s v. dr,
+ * dk, dv are what goes past the recurrence; dweight, dbias and dr_k the token's share. [n] each. */
+struct rw_wkv7_output_backward {
+    float *dy, *dr, *dk, *dv, *dg, *dr_k, *dweight, *dbias;
+    const float *dout, *y, *r, *k, *v, *g;
+    const float *r_k, *weight, *bias;
+};
+#define RW_WKV7_OUTPUT_BACKWARD_FN(name) \
+    void name(const struct rw_wkv7_output_backward *head, float eps, size_t n)
+
+/* Back through wkv7 for one head and a few tokens. Row t of the inputs is at t·ld floats, that of
+ * the derivatives at t·n. dr, dk and dv are added to, the others written. G [N, N]: in, by the
+ * state that the tokens leave behind; out, by S, the state before them. With G = that after token
+ * t, G += dy rᵀ;  dr += S_tᵀ dy;  dv += G k;  dk += Gᵀ v;  db = Gᵀ u;  du = G b; da = S_{t−1}ᵀ du;
+ * dw = Σ_i G[i] S_{t−1}[i];  G = G·diag(w) + du aᵀ. States are made again as wkv7 makes them, to
+ * the bit, in `work`. */
+#define RW_WKV7_CHUNK 16                                        /* tokens, at most */
+#define RW_WKV7_WORK(n) ((RW_WKV7_CHUNK * ((n) + 2) + 1) * (n)) /* floats */
+struct rw_wkv7_chunk {
+    float *dr, *dw, *dk, *dv, *da, *db;
+    const float *dy, *r, *w, *k, *v, *a, *b; /* dy: at t·n */
+    size_t tokens, ld;
+};
+#define RW_WKV7_BACKWARD_FN(name) \
+    void name(const struct rw_wkv7_chunk *chunk, float *G, float *work, const float *S, size_t n)
+
+/* One head of one token, back through wkv7_inputs. In w, a, k, v, gate as they went in there, and
+ * the derivatives by what came out: dw, da, db, dk, dv. These become those by what went in;
+ * dv_first is added to; dk_k and dk_a are the token's share. [n] each. */
+struct rw_wkv7_inputs_backward {
+    float *dw, *da, *dk, *dv, *dv_first, *dgate, *dk_k, *dk_a;
+    const float *db, *w, *a, *k, *v;
+    const float *v_first, *gate; /* NULL in block 0, and dv_first and dgate */
+    const float *w0, *a0, *v0, *k_k, *k_a;
+};
+#define RW_WKV7_INPUTS_BACKWARD_FN(name) \
+    void name(const struct rw_wkv7_inputs_backward *head, size_t n)
+
+/* Loss of one token, −log softmax(x)[target], and in its place the derivative by the logits x [n]:
+ * scale (softmax − onehot), and scale·l2wrap·x at the largest, the first of equals, more. */
+#define RW_CROSS_ENTROPY_FN(name) \
+    double name(float *x, size_t target, float scale, float l2wrap, size_t n)
+
+/* Σ x² in double, in 16 lanes: lane j adds the squares of k ≡ j (mod 16), then lanes are halved.
+ * The same bits in every set. */
+#define RW_SUM_SQUARES_FN(name) double name(const float *x, size_t n)
+
+/* One step of AdamW, the same bits in every set: q = scale g;  m = fma(β₁, m, (1 − β₁) q);
+ * v = fma(β₂, v, ((1 − β₂) q) q);  p = fma(−lr, fma(decay, p, (m / c₁) / (√(v / c₂) + ε)), p) with
+ * divisions by cᵢ as products with 1 / cᵢ rounded. */
+struct rw_adamw_step {
+    float scale, lr, beta1, beta2, eps, decay;
+    float inverse_c1, inverse_c2;
+};
+#define RW_ADAMW_FN(name)                                                                     \
+    void name(float *p, float *m, float *v, const float *g, const struct rw_adamw_step *step, \
+              size_t n)
+
 /* To measure the machine: the sum of n bytes' worth of 64-bit words; and `iterations` rounds of
  * independent operations on registers, whose number (a product and a sum are two) goes to *ops.
  * Each returns something to keep it alive. */
@@ -262,6 +372,21 @@ struct rw_kernels {
     RW_WKV7_INPUTS_FN((*wkv7_inputs));
     RW_WKV7_FN((*wkv7));
     RW_WKV7_OUTPUT_FN((*wkv7_output));
+    RW_PRODUCT_FN((*product));
+    RW_PRODUCT_FN((*product_bf16)); /* of operands rounded to bf16, to the nearest, ties to even */
+    RW_MAP_BACKWARD_FN((*tanh_backward));
+    RW_MAP_BACKWARD_FN((*sigmoid_backward));
+    RW_MAP_BACKWARD_FN((*relu2_backward));
+    RW_MIX_BACKWARD_FN((*mix_backward));
+    RW_MIX_WEIGHTS_FN((*mix_weights));
+    RW_LAYER_NORM_BACKWARD_FN((*layer_norm_backward));
+    RW_NORM_WEIGHTS_FN((*norm_weights));
+    RW_WKV7_OUTPUT_BACKWARD_FN((*wkv7_output_backward));
+    RW_WKV7_BACKWARD_FN((*wkv7_backward));
+    RW_WKV7_INPUTS_BACKWARD_FN((*wkv7_inputs_backward));
+    RW_CROSS_ENTROPY_FN((*cross_entropy));
+    RW_SUM_SQUARES_FN((*sum_squares));
+    RW_ADAMW_FN((*adamw));
     RW_PROBE_READ_FN((*probe_read));
     RW_PROBE_OPS_FN((*probe_fma));  /* f32 */
     RW_PROBE_OPS_FN((*probe_bf16)); /* dot products of bf16 with sums in f32; NULL: none */

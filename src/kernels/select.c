@@ -16,6 +16,10 @@ void rw_kernels_ref(struct rw_kernels *kernels)
     rw_ref_mix(kernels);
     rw_ref_elementwise(kernels);
     rw_ref_wkv7(kernels);
+    rw_ref_product(kernels);
+    rw_ref_backward(kernels);
+    rw_ref_wkv7_backward(kernels);
+    rw_ref_optimizer(kernels);
     rw_ref_probe(kernels);
 }
 

@@ -30,6 +30,7 @@ static void cpu_free(struct rw_backend *be)
     rw_pool_free(cpu->pool);
     free_inputs(cpu);
     rw_free(cpu->scratch);
+    rw_cpu_backward_free(cpu);
     rw_free(cpu);
 }
 
@@ -236,6 +237,7 @@ static const struct rw_backend_ops cpu_ops = {
     .channels_pay = rw_cpu_channels_pay,
     .channels = rw_cpu_channels,
     .wkv7 = rw_cpu_wkv7,
+    .backward = &rw_cpu_backward_ops,
     .measure = rw_cpu_measure,
 };
 

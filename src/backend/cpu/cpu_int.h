@@ -4,6 +4,7 @@
 #define RW_BACKEND_CPU_INT_H
 
 #include "backend/backend.h"
+#include "backend/backward.h"
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "tensor/dtype.h"
@@ -15,6 +16,14 @@
 #define RW_CPU_PANEL_COLS 1024
 #define RW_CPU_TOKENS 192
 #define RW_CPU_LANES 16 /* sums of one output between two panels (kernels.h, matmul) */
+
+/* Memory of the operations of backward.h. */
+struct rw_cpu_backward {
+    float *thread; /* [threads, thread_floats] */
+    size_t thread_floats;
+    float *rows;  /* [slice, max_cols]: derivatives by norms, a slice of tokens at a time */
+    float *stats; /* [slice, 2]: of each of its tokens */
+};
 
 struct rw_backend_cpu {
     struct rw_backend base;
@@ -28,6 +37,7 @@ struct rw_backend_cpu {
     struct rw_dot_input dot; /* [dot_size]: inputs of products in integers */
     size_t dot_size;
     struct rw_live live; /* inputs of one product that are not zero */
+    struct rw_cpu_backward backward;
 };
 
 static inline struct rw_backend_cpu *rw_cpu(struct rw_backend *be)
@@ -92,5 +102,37 @@ void rw_cpu_multiply_live(const struct rw_backend_cpu *cpu, float *y, const stru
 
 void rw_cpu_wkv7(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch);
 double rw_cpu_measure(struct rw_backend *be, rwkv_limit limit, const void *memory, size_t n);
+
+/* --- training --------------------------------------------------------------------------------- */
+
+extern const struct rw_backward_ops rw_cpu_backward_ops;
+void rw_cpu_backward_free(struct rw_backend_cpu *cpu);
+
+static inline float *rw_cpu_thread_scratch(const struct rw_backend_cpu *cpu, size_t thread)
+{
+    return cpu->backward.thread + thread * cpu->backward.thread_floats;
+}
+
+#define RW_CPU_NORM_SLICE 256 /* tokens */
+
+/* Floats of scratch of a thread that the operations of a file want. */
+size_t rw_cpu_wkv7_scratch(size_t tokens, size_t head_size);
+
+void rw_cpu_train_matmul(struct rw_backend *be, const struct rw_matmul *ops, size_t n_ops,
+                         size_t n_tokens, enum rw_precision precision);
+void rw_cpu_matmul_dx(struct rw_backend *be, const struct rw_matmul_dx *ops, size_t n_ops,
+                      size_t n_tokens, enum rw_precision precision);
+void rw_cpu_matmul_dw(struct rw_backend *be, const struct rw_matmul_dw *ops, size_t n_ops,
+                      size_t n_tokens, enum rw_precision precision);
+void rw_cpu_norm_mix_backward(struct rw_backend *be, const struct rw_norm_mix_backward *op,
+                              const struct rw_grad_batch *batch);
+void rw_cpu_layer_norm_backward(struct rw_backend *be, float *dx, float *dweight, float *dbias,
+                                const float *dy, const float *x, const float *weight, float eps,
+                                size_t n_tokens, size_t channels);
+void rw_cpu_wkv7_backward(struct rw_backend *be, const struct rw_wkv7_backward *op,
+                          const struct rw_grad_batch *batch);
+
+/* y [n] = what a product's epilogue makes of it. */
+void rw_cpu_finish(const struct rw_kernels *k, enum rw_epilogue epilogue, float *y, size_t n);
 
 #endif

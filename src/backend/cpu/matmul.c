@@ -31,7 +31,7 @@ struct job {
     bool few;
 };
 
-static void finish(const struct rw_kernels *k, enum rw_epilogue epilogue, float *y, size_t n)
+void rw_cpu_finish(const struct rw_kernels *k, enum rw_epilogue epilogue, float *y, size_t n)
 {
     if (epilogue == RW_TANH)
         k->tanh(y, n);
@@ -68,7 +68,7 @@ static void one_token(struct job *job, size_t i, float *tile, size_t begin, size
         if (op->epilogue == RW_ADD)
             k->add(op->y + r, tile, n);
         else
-            finish(k, op->epilogue, y, n);
+            rw_cpu_finish(k, op->epilogue, y, n);
     }
 }
 
@@ -80,7 +80,7 @@ static void few_inputs(struct job *job, size_t row)
     float y[RW_TILE_ROWS];
     size_t n = RW_MIN(op->w->rows - row, (size_t)RW_TILE_ROWS);
     rw_cpu_multiply_live(job->cpu, y, &job->live, op, row);
-    finish(k, op->epilogue, y, n);
+    rw_cpu_finish(k, op->epilogue, y, n);
     if (op->epilogue == RW_ADD)
         k->add(op->y + row, y, n);
     else
@@ -182,7 +182,7 @@ static void outputs(struct job *job, size_t i, float *tile, struct panel p, size
         if (add)
             k->add(to + t * w->rows, tile + t * p.rows, p.rows);
         else
-            finish(k, op->epilogue, to + t * w->rows, p.rows);
+            rw_cpu_finish(k, op->epilogue, to + t * w->rows, p.rows);
     }
 }
 

@@ -37,6 +37,10 @@ void rw_ref_norm(struct rw_kernels *kernels);
 void rw_ref_mix(struct rw_kernels *kernels);
 void rw_ref_elementwise(struct rw_kernels *kernels);
 void rw_ref_wkv7(struct rw_kernels *kernels);
+void rw_ref_product(struct rw_kernels *kernels);
+void rw_ref_backward(struct rw_kernels *kernels);
+void rw_ref_wkv7_backward(struct rw_kernels *kernels);
+void rw_ref_optimizer(struct rw_kernels *kernels);
 void rw_ref_probe(struct rw_kernels *kernels);
 
 #endif
