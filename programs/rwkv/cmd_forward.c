@@ -31,64 +31,6 @@ struct forward {
     size_t rows;
 };
 
-/* --- tokens ----------------------------------------------------------------------------------- */
-
-static rwkv_status tokens_from_tensor(const char *path, rwkv_file *file, struct rw_tokens *out,
-                                      rwkv_error *err)
-{
-    rwkv_tensor_info t;
-    size_t index = rwkv_file_find(file, "tokens");
-    if (index == SIZE_MAX)
-        return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: wanted a tensor 'tokens', found none", path);
-    rwkv_file_tensor(file, index, &t);
-    bool wide = t.dtype == RWKV_DTYPE_I64;
-    if (!wide && t.dtype != RWKV_DTYPE_I32)
-        return rw_fail(err, RWKV_ERROR_UNSUPPORTED, "%s: tokens: wanted type I32 or I64, found %s",
-                       path, rwkv_dtype_name(t.dtype));
-    char *raw = rw_alloc((size_t)t.n_bytes, 1);
-    if (!raw)
-        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: tokens: no memory", path);
-    rwkv_file_read(file, index, raw);
-    rwkv_status status = RWKV_OK;
-    for (size_t i = 0; i < (size_t)t.n_elements && status == RWKV_OK; i++) {
-        int64_t id = 0;
-        int32_t narrow = 0;
-        memcpy(wide ? (void *)&id : (void *)&narrow, raw + i * (wide ? 8 : 4), wide ? 8 : 4);
-        id = wide ? id : narrow;
-        if (id < 0 || id > INT32_MAX)
-            status = rw_fail(err, RWKV_ERROR_TOKEN, "%s: tokens: %zu: wanted an id, found %lld",
-                             path, i, (long long)id);
-        else
-            status = rw_tokens_add(out, (int32_t)id, err);
-    }
-    rw_free(raw);
-    return status;
-}
-
-static rwkv_status read_tokens(struct forward *f, rwkv_error *err)
-{
-    const char *arg = f->tokens_arg;
-    rwkv_status status;
-    if (strspn(arg, "0123456789,- ") == strlen(arg)) {
-        status = rw_parse_tokens("--tokens", arg, strlen(arg), &f->tokens, err);
-    } else if (rw_has_suffix(arg, ".safetensors")) {
-        rwkv_file *file;
-        RW_TRY(rwkv_file_open(arg, &file, err));
-        status = tokens_from_tensor(arg, file, &f->tokens, err);
-        rwkv_file_close(file);
-    } else {
-        struct rw_str text = {0};
-        status = rw_read_text(arg, &text, err);
-        if (status == RWKV_OK)
-            status = rw_parse_tokens(arg, text.data, text.size, &f->tokens, err);
-        rw_str_fini(&text);
-    }
-    if (status == RWKV_OK && f->tokens.count == 0)
-        status =
-            rw_fail(err, RWKV_ERROR_ARGUMENT, "--tokens: wanted at least one token id, found none");
-    return status;
-}
-
 /* --- evaluation ------------------------------------------------------------------------------- */
 
 /* Memory for the logits and hidden states of every token, refused when it could not be filled. */
@@ -182,7 +124,7 @@ static rwkv_status check_outputs(const struct forward *f, rwkv_error *err)
 
 static rwkv_status forward(struct forward *f, rwkv_error *err)
 {
-    RW_TRY(read_tokens(f, err));
+    RW_TRY(rw_read_ids("--tokens", f->tokens_arg, &f->tokens, err));
     RW_TRY(check_outputs(f, err));
     RW_TRY(rw_open_model(&f->model_args, false, NULL, &f->model, err));
     rwkv_model_get_info(f->model, &f->info);

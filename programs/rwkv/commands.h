@@ -25,6 +25,7 @@ int rw_cmd_chat(int argc, char **argv);
 int rw_cmd_convert(int argc, char **argv);
 int rw_cmd_detokenize(int argc, char **argv);
 int rw_cmd_forward(int argc, char **argv);
+int rw_cmd_grad(int argc, char **argv);
 int rw_cmd_help(int argc, char **argv);
 int rw_cmd_info(int argc, char **argv);
 int rw_cmd_perplexity(int argc, char **argv);

@@ -18,6 +18,7 @@ static const struct rw_command commands[] = {
     {"convert", rw_cmd_convert},
     {"detokenize", rw_cmd_detokenize},
     {"forward", rw_cmd_forward},
+    {"grad", rw_cmd_grad},
     {"help", rw_cmd_help},
     {"info", rw_cmd_info},
     {"perplexity", rw_cmd_perplexity},

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "interrupt.h"
+#include "rwkv_file.h"
 
 #define TEXT_LIMIT ((size_t)1 << 30) /* a prompt larger than this is a mistake */
 
@@ -87,6 +88,61 @@ rwkv_status rw_parse_tokens(const char *name, const char *text, size_t size, str
         at = end;
     }
     return RWKV_OK;
+}
+
+static rwkv_status tokens_from_tensor(const char *path, rwkv_file *file, struct rw_tokens *out,
+                                      rwkv_error *err)
+{
+    rwkv_tensor_info t;
+    size_t index = rwkv_file_find(file, "tokens");
+    if (index == SIZE_MAX)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: wanted a tensor 'tokens', found none", path);
+    rwkv_file_tensor(file, index, &t);
+    bool wide = t.dtype == RWKV_DTYPE_I64;
+    if (!wide && t.dtype != RWKV_DTYPE_I32)
+        return rw_fail(err, RWKV_ERROR_UNSUPPORTED, "%s: tokens: wanted type I32 or I64, found %s",
+                       path, rwkv_dtype_name(t.dtype));
+    char *raw = rw_alloc((size_t)t.n_bytes, 1);
+    if (!raw)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: tokens: no memory", path);
+    rwkv_file_read(file, index, raw);
+    rwkv_status status = RWKV_OK;
+    for (size_t i = 0; i < (size_t)t.n_elements && status == RWKV_OK; i++) {
+        int64_t id = 0;
+        int32_t narrow = 0;
+        memcpy(wide ? (void *)&id : (void *)&narrow, raw + i * (wide ? 8 : 4), wide ? 8 : 4);
+        id = wide ? id : narrow;
+        if (id < 0 || id > INT32_MAX)
+            status = rw_fail(err, RWKV_ERROR_TOKEN, "%s: tokens: %zu: wanted an id, found %lld",
+                             path, i, (long long)id);
+        else
+            status = rw_tokens_add(out, (int32_t)id, err);
+    }
+    rw_free(raw);
+    return status;
+}
+
+rwkv_status rw_read_ids(const char *option, const char *arg, struct rw_tokens *out, rwkv_error *err)
+{
+    rwkv_status status;
+    if (strspn(arg, "0123456789,- ") == strlen(arg)) {
+        status = rw_parse_tokens(option, arg, strlen(arg), out, err);
+    } else if (rw_has_suffix(arg, ".safetensors")) {
+        rwkv_file *file;
+        RW_TRY(rwkv_file_open(arg, &file, err));
+        status = tokens_from_tensor(arg, file, out, err);
+        rwkv_file_close(file);
+    } else {
+        struct rw_str text = {0};
+        status = rw_read_text(arg, &text, err);
+        if (status == RWKV_OK)
+            status = rw_parse_tokens(arg, text.data, text.size, out, err);
+        rw_str_fini(&text);
+    }
+    if (status == RWKV_OK && out->count == 0)
+        status = rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: wanted at least one token id, found none",
+                         option);
+    return status;
 }
 
 rwkv_status rw_encode(const rwkv_vocab *vocab, const char *text, size_t size, struct rw_tokens *out,

@@ -26,6 +26,11 @@ rwkv_status rw_read_text(const char *path, struct rw_str *out, rwkv_error *err);
 rwkv_status rw_parse_tokens(const char *name, const char *text, size_t size, struct rw_tokens *out,
                             rwkv_error *err);
 
+/* Append the ids that an option gives: themselves, "1,2,3"; or in a file, as text or as the tensor
+ * `tokens` of a .safetensors. None at all is an error. */
+rwkv_status rw_read_ids(const char *option, const char *arg, struct rw_tokens *out,
+                        rwkv_error *err);
+
 /* Append the ids of a text. */
 rwkv_status rw_encode(const rwkv_vocab *vocab, const char *text, size_t size, struct rw_tokens *out,
                       rwkv_error *err);
