@@ -146,6 +146,7 @@ const char *const *golden_isas(void)
 static void run_folder(struct golden *g, const char *folder)
 {
     golden_models(g, folder);
+    golden_gradients(g, folder);
     golden_files(g, folder);
     golden_tokenizer(g, folder);
     golden_rows(g, folder);

@@ -44,7 +44,8 @@ const char *const *golden_isas(void);
 /* Bound of every comparison with a float64 oracle, relative to the deviation of the logits. */
 #define GOLDEN_BOUND 2e-4
 
-void golden_models(struct golden *g, const char *folder); /* NAME.vec.safetensors */
+void golden_models(struct golden *g, const char *folder);    /* NAME.vec.safetensors */
+void golden_gradients(struct golden *g, const char *folder); /* those that hold gradients */
 void golden_quantized(struct golden *g, const char *folder, const char *name,
                       rwkv_file *vectors); /* NAME-TYPE.gguf */
 void golden_containers(struct golden *g, const char *name,
