@@ -260,6 +260,9 @@ int main(int argc, char **argv)
     register_mix();
     register_elementwise();
     register_wkv7();
+    register_product();
+    register_backward();
+    register_wkv7_backward();
     register_probe();
     printf("seed %llu\n", (unsigned long long)o.seed);
     if (o.bench && !bench_open(o.threads, o.quick))

@@ -80,6 +80,9 @@ void register_norm(void);
 void register_mix(void);
 void register_elementwise(void);
 void register_wkv7(void);
+void register_product(void);
+void register_backward(void);
+void register_wkv7_backward(void);
 void register_probe(void);
 
 /* Count a failure and print it (the first few) unless ok. Returns ok. */
