@@ -153,8 +153,9 @@ struct rw_backward_ops {
 
     /* y = x, over n. */
     void (*copy)(struct rw_backend *be, float *y, const float *x, size_t n);
-    /* y += x; x = 0, over n. */
+    /* y += x, over n. */
     void (*add)(struct rw_backend *be, float *y, const float *x, size_t n);
+    /* x = 0, over n. */
     void (*zero)(struct rw_backend *be, float *x, size_t n);
     /* Σ x² in double precision, in one order; NaN and infinity show. */
     double (*sum_squares)(struct rw_backend *be, const float *x, size_t n);

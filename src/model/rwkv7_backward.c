@@ -133,6 +133,11 @@ static void copy(struct rw_rwkv7_training *m, float *to, const float *from, size
     m->forward.backend->ops->backward->copy(m->forward.backend, to, from, n);
 }
 
+static void zero(struct rw_rwkv7_training *m, float *x, size_t n)
+{
+    m->forward.backend->ops->backward->zero(m->forward.backend, x, n);
+}
+
 static void hand_states_out(struct rw_rwkv7_training *m,
                             const struct rw_gradient_sequence *sequences, size_t n)
 {
@@ -509,6 +514,7 @@ void rw_rwkv7_gradient(struct rw_rwkv7_training *m, const struct rw_gradient_seq
     size_t last = m->forward.sizes.n_layer - 1;
     forward(m, &batch);
     head(m, batch.tokens, &scale, loss);
+    zero(m, m->dv_first, batch.tokens * m->forward.sizes.n_embd);
     for (size_t l = last + 1; l-- > 0;) {
         if (m->checkpoint && l < last)
             forward_block(m, l, &batch);
