@@ -15,8 +15,7 @@ struct coding {
     struct rw_model_args model_args;
     bool json, count, pieces;
 
-    rwkv_model *model; /* NULL if only a vocabulary was opened */
-    rwkv_vocab *opened;
+    struct rw_opened_vocab opened;
     const rwkv_vocab *vocab;
     struct rw_str text;
     struct rw_tokens tokens;
@@ -24,22 +23,16 @@ struct coding {
 
 static void coding_fini(struct coding *c)
 {
-    rwkv_vocab_free(c->opened);
-    rwkv_model_close(c->model);
+    rw_close_vocab(&c->opened);
     rw_str_fini(&c->text);
     rw_tokens_fini(&c->tokens);
 }
 
-/* --vocab needs no model; otherwise the model's (by default the built-in one's) is looked for. */
 static rwkv_status open_vocab(struct coding *c, rwkv_error *err)
 {
-    if (c->model_args.options.vocab) {
-        RW_TRY(rwkv_vocab_open(c->model_args.options.vocab, &c->opened, err));
-        c->vocab = c->opened;
-        return RWKV_OK;
-    }
-    RW_TRY(rw_open_model(&c->model_args, false, NULL, &c->model, err));
-    return rw_need_vocab(c->model, &c->vocab, err);
+    RW_TRY(rw_open_vocab(&c->model_args, &c->opened, err));
+    c->vocab = c->opened.vocab;
+    return RWKV_OK;
 }
 
 /* One line for each token: its id and its text as a JSON string. */
@@ -111,9 +104,9 @@ static rwkv_status read_ids(struct coding *c, const struct rw_operands *operands
 static rwkv_status check_ids(const struct coding *c, rwkv_error *err)
 {
     size_t limit = rwkv_vocab_size(c->vocab);
-    if (c->model) {
+    if (c->opened.model) {
         rwkv_model_info info;
-        rwkv_model_get_info(c->model, &info);
+        rwkv_model_get_info(c->opened.model, &info);
         limit = RW_MAX(limit, info.n_vocab);
     }
     for (size_t i = 0; i < c->tokens.count; i++)

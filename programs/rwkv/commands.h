@@ -23,6 +23,7 @@ int rw_cmd_batch(int argc, char **argv);
 int rw_cmd_bench(int argc, char **argv);
 int rw_cmd_chat(int argc, char **argv);
 int rw_cmd_convert(int argc, char **argv);
+int rw_cmd_data(int argc, char **argv);
 int rw_cmd_detokenize(int argc, char **argv);
 int rw_cmd_forward(int argc, char **argv);
 int rw_cmd_grad(int argc, char **argv);

@@ -16,6 +16,7 @@ static const struct rw_command commands[] = {
     {"bench", rw_cmd_bench},
     {"chat", rw_cmd_chat},
     {"convert", rw_cmd_convert},
+    {"data", rw_cmd_data},
     {"detokenize", rw_cmd_detokenize},
     {"forward", rw_cmd_forward},
     {"grad", rw_cmd_grad},

@@ -102,6 +102,24 @@ rwkv_status rw_need_vocab(const rwkv_model *model, const rwkv_vocab **out, rwkv_
     return RWKV_OK;
 }
 
+rwkv_status rw_open_vocab(const struct rw_model_args *args, struct rw_opened_vocab *out,
+                          rwkv_error *err)
+{
+    if (args->options.vocab) {
+        RW_TRY(rwkv_vocab_open(args->options.vocab, &out->of_file, err));
+        out->vocab = out->of_file;
+        return RWKV_OK;
+    }
+    RW_TRY(rw_open_model(args, false, NULL, &out->model, err));
+    return rw_need_vocab(out->model, &out->vocab, err);
+}
+
+void rw_close_vocab(struct rw_opened_vocab *v)
+{
+    rwkv_vocab_free(v->of_file);
+    rwkv_model_close(v->model);
+}
+
 rwkv_status rw_load_state(rwkv_session *session, const char *path, rwkv_error *err)
 {
     return path ? rwkv_session_load(session, path, err) : RWKV_OK;

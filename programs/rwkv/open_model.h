@@ -46,6 +46,17 @@ rwkv_status rw_open_model(const struct rw_model_args *args, bool announce, doubl
 /* Its vocabulary, or the error that says where it was looked for. */
 rwkv_status rw_need_vocab(const rwkv_model *model, const rwkv_vocab **out, rwkv_error *err);
 
+/* The vocabulary that --vocab names, which needs no model; or that of the model, by default of the
+ * built-in one. */
+struct rw_opened_vocab {
+    const rwkv_vocab *vocab;
+    rwkv_model *model;   /* NULL if only a vocabulary was opened, */
+    rwkv_vocab *of_file; /* which is then this */
+};
+rwkv_status rw_open_vocab(const struct rw_model_args *args, struct rw_opened_vocab *out,
+                          rwkv_error *err);
+void rw_close_vocab(struct rw_opened_vocab *v); /* also of zeros */
+
 /* Put the session where `path` (nullable: nowhere) says, and back. A path ending in .pth is written
  * as a tuned state. */
 rwkv_status rw_load_state(rwkv_session *session, const char *path, rwkv_error *err);
