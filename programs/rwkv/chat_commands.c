@@ -132,6 +132,9 @@ static void note_setting(const struct rw_option *o)
     case RW_OPTION_FLOAT:
         rw_note("  %-14s %g\n", o->name, (double)*(const float *)o->to);
         break;
+    case RW_OPTION_REAL:
+        rw_note("  %-14s %g\n", o->name, *(const double *)o->to);
+        break;
     case RW_OPTION_CHOICE:
         rw_note("  %-14s %s\n", o->name, o->choices[*(const int *)o->to]);
         break;

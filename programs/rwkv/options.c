@@ -41,8 +41,8 @@ static rwkv_status parse_whole(const struct rw_option *o, const char *value, uin
                    (unsigned long long)limit, value);
 }
 
-static rwkv_status parse_float(const struct rw_option *o, const char *value, float *out,
-                               rwkv_error *err)
+static rwkv_status parse_real(const struct rw_option *o, const char *value, double *out,
+                              rwkv_error *err)
 {
     char *end = NULL;
     double x = strtod(value, &end);
@@ -50,7 +50,7 @@ static rwkv_status parse_float(const struct rw_option *o, const char *value, flo
     if (!number || !(x >= o->min && x <= o->max))
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted a number from %g to %g, found '%s'",
                        o->min, o->max, value);
-    *out = (float)x;
+    *out = x;
     return RWKV_OK;
 }
 
@@ -97,6 +97,7 @@ static rwkv_status parse_choice(const struct rw_option *o, const char *value, in
 static rwkv_status parse_value(const struct rw_option *o, const char *value, rwkv_error *err)
 {
     uint64_t n = 0;
+    double real = 0;
     switch (o->kind) {
     case RW_OPTION_FLAG:
         if (value && strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
@@ -121,7 +122,11 @@ static rwkv_status parse_value(const struct rw_option *o, const char *value, rwk
         RW_TRY(parse_bytes(value, o->to, err));
         break;
     case RW_OPTION_FLOAT:
-        RW_TRY(parse_float(o, value, o->to, err));
+        RW_TRY(parse_real(o, value, &real, err));
+        *(float *)o->to = (float)real;
+        break;
+    case RW_OPTION_REAL:
+        RW_TRY(parse_real(o, value, o->to, err));
         break;
     case RW_OPTION_CHOICE:
         RW_TRY(parse_choice(o, value, o->to, err));

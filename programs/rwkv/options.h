@@ -32,6 +32,7 @@ enum rw_option_kind {
     RW_OPTION_U64,    /* uint64_t */
     RW_OPTION_BYTES,  /* uint64_t with an optional K, M, G or T, powers of 1024 */
     RW_OPTION_FLOAT,  /* float in [min, max] */
+    RW_OPTION_REAL,   /* double in [min, max] */
     RW_OPTION_CHOICE, /* int: the index in `choices` */
     RW_OPTION_CALL    /* `parse` reads it */
 };

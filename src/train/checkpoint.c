@@ -44,10 +44,12 @@ static const struct {
     {
         {"step", offsetof(struct record, state.step)},
         {"updates", offsetof(struct record, state.updates)},
-        {"sample", offsetof(struct record, state.sample)},
         {"tokens", offsetof(struct record, state.tokens)},
         {"milliseconds", offsetof(struct record, state.milliseconds)},
         {"context", offsetof(struct record, state.context)},
+        {"batch", offsetof(struct record, state.batch)},
+        {"windows", offsetof(struct record, state.windows)},
+        {"order", offsetof(struct record, state.order)},
         {"seed", offsetof(struct record, state.seed)},
         {"layout", offsetof(struct record, layout)},
         {"crc32_weights", offsetof(struct record, sums.weights)},

@@ -27,11 +27,10 @@
 struct rw_training_state {
     uint64_t step;         /* steps done */
     uint64_t updates;      /* of them, those that changed the weights */
-    uint64_t sample;       /* samples taken from the data: the place of the next one */
     uint64_t tokens;       /* trained on so far */
     uint64_t milliseconds; /* spent training so far */
-    uint64_t context;      /* tokens a sample */
-    uint64_t seed;
+    /* What says which samples a step takes; the step is the place in the data. */
+    uint64_t context, batch, windows, order, seed;
     char data[65], vocab[65]; /* fingerprints; empty: none */
 };
 

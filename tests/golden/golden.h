@@ -51,7 +51,8 @@ void golden_quantized(struct golden *g, const char *folder, const char *name,
 void golden_containers(struct golden *g, const char *name,
                        const char *model); /* the same bits from every container */
 void golden_invariance(struct golden *g, const char *what, const char *path); /* threads, chunks */
-void golden_files(struct golden *g, const char *folder);                      /* manifest.json */
+void golden_training(struct golden *g, const char *folder);  /* NAME.run.safetensors */
+void golden_files(struct golden *g, const char *folder);     /* manifest.json */
 void golden_tokenizer(struct golden *g, const char *folder); /* encode.jsonl, decode.jsonl */
 void golden_rows(struct golden *g, const char *folder);      /* dequant.safetensors */
 
