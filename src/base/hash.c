@@ -26,3 +26,14 @@ uint32_t rw_crc32(uint32_t crc, const void *bytes, size_t n)
 {
     return (uint32_t)crc32_z(crc, bytes, n);
 }
+
+uint32_t rw_crc32c(const void *bytes, size_t n)
+{
+    uint32_t crc = 0xffffffffu;
+    for (const uint8_t *p = bytes; n > 0; n--) {
+        crc ^= *p++;
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+    }
+    return ~crc;
+}

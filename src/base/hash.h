@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256 (libnettle) and CRC-32 (zlib) behind two small faces. */
+/* SHA-256 (libnettle) and CRC-32 (zlib) behind two small faces, and CRC-32C. */
 #ifndef RW_BASE_HASH_H
 #define RW_BASE_HASH_H
 
@@ -18,5 +18,8 @@ void rw_sha256_hex(struct rw_sha256 *h, char out[65]);
 
 /* CRC-32 as in zip: start with 0, feed pieces. */
 uint32_t rw_crc32(uint32_t crc, const void *bytes, size_t n);
+
+/* CRC-32C (Castagnoli), for short strings. */
+uint32_t rw_crc32c(const void *bytes, size_t n);
 
 #endif
