@@ -167,7 +167,7 @@ static void check(struct golden *g, const char *what, const char *init, rwkv_fil
     float *norms = golden_floats(vectors, "grad_norm", &n[1]);
     float *rates = golden_floats(vectors, "lr", &n[2]);
     bool good = read_tokens(&r, vectors) && n[0] == r.steps && n[1] == r.steps && n[2] == r.steps &&
-                r.steps == schedule.steps;
+                r.steps > WARMUP;
     if (!good) {
         golden_result(g, false, what,
                       "wanted tokens, and loss, grad_norm and lr of as many steps, "
