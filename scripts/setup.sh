@@ -13,7 +13,7 @@ set -u
 build='cmd:gcc=gcc h:stdio.h=libc6-dev cmd:pkg-config=pkgconf cmd:meson=meson cmd:ninja=ninja-build
 pc:jansson=libjansson-dev pc:zlib=zlib1g-dev pc:nettle=nettle-dev pc:libedit=libedit-dev
 pc:cmocka=libcmocka-dev'
-test='cmd:g++=g++ cmd:clang-format=clang-format'
+test='cmd:g++=g++ cmd:clang-format=clang-format pc:ompi-c=libopenmpi-dev cmd:mpirun=openmpi-bin'
 fuzz='cmd:clang=clang lib:clang_rt.fuzzer=libclang-rt-14-dev'
 arm='cmd:aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu arm-h:stdio.h=libc6-dev-arm64-cross
 cmd:qemu-aarch64=qemu-user

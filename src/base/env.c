@@ -37,6 +37,13 @@ double rw_env_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+double rw_env_time(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 /* The number after `field` in a file of the system's, or 0. */
 static uint64_t read_number(const char *path, const char *field)
 {
@@ -85,4 +92,32 @@ void rw_env_memory_peak_reset(void)
         return;
     fputs("5", f);
     fclose(f);
+}
+
+/* The first of the variables that is set to a number, or 1. */
+static size_t first_number(const char *const *names)
+{
+    for (; *names; names++) {
+        const char *value = getenv(*names);
+        long number = value ? strtol(value, NULL, 10) : 0;
+        if (number > 0)
+            return (size_t)number;
+    }
+    return 1;
+}
+
+/* Open MPI's mpirun; that of MPICH and its kin; Slurm's srun with a PMIx, through which Open MPI
+ * finds the others. Within a step of srun without one, processes do not know of each other. */
+size_t rw_env_processes(void)
+{
+    static const char *const mpirun[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", NULL};
+    static const char *const slurm[] = {"SLURM_STEP_NUM_TASKS", NULL};
+    size_t processes = first_number(mpirun);
+    return processes > 1 || !getenv("PMIX_RANK") ? processes : first_number(slurm);
+}
+
+size_t rw_env_processes_here(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_LOCAL_SIZE", NULL};
+    return first_number(names);
 }

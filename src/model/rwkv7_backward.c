@@ -506,6 +506,12 @@ void rw_rwkv7_loss(struct rw_rwkv7_training *m, const struct rw_gradient_sequenc
     hand_states_out(m, sequences, n);
 }
 
+static void tell(const struct rw_rwkv7_training *m, size_t l)
+{
+    if (m->passed)
+        m->passed(m->passed_user, l);
+}
+
 void rw_rwkv7_gradient(struct rw_rwkv7_training *m, const struct rw_gradient_sequence *sequences,
                        size_t n, float scale, double *loss)
 {
@@ -515,11 +521,13 @@ void rw_rwkv7_gradient(struct rw_rwkv7_training *m, const struct rw_gradient_seq
     forward(m, &batch);
     head(m, batch.tokens, &scale, loss);
     zero(m, m->dv_first, batch.tokens * m->forward.sizes.n_embd);
+    tell(m, last + 1);
     for (size_t l = last + 1; l-- > 0;) {
         if (m->checkpoint && l < last)
             forward_block(m, l, &batch);
         channel_mix_backward(m, l, &upwards);
         time_mix_backward(m, l, &upwards);
+        tell(m, l);
     }
     embed_backward(m, batch.tokens);
     hand_states_out(m, sequences, n);

@@ -58,6 +58,10 @@ struct rw_rwkv7_training {
     bool checkpoint; /* one struct rw_rwkv7_saved for all blocks */
     enum rw_precision precision;
     float l2wrap;
+    /* Nullable. Told of the way back: the gradients of block l and of all that follows it are
+     * final; l = L: those of the norm and the head after the blocks. */
+    void (*passed)(void *user, size_t l);
+    void *passed_user;
 
     float **x;                    /* [L + 1] × [T, C]: what goes into each block, and comes out */
     struct rw_rwkv7_saved *saved; /* [L], or [1] */

@@ -13,6 +13,8 @@ struct rw_gradient {
     struct rw_arena host; /* lists */
     struct rw_rwkv7_block *blocks;
     struct rw_rwkv7_block_gradients *gradients;
+    rw_gradient_passed_fn passed;
+    void *passed_user;
 };
 
 size_t rw_gradient_state_floats(const struct rw_parameters *parameters)
@@ -156,6 +158,27 @@ void rw_gradient_add(struct rw_gradient *g, const float *values, float *gradient
     rw_parameters_bind_weights(g->parameters, values, &g->model.forward.weights, g->blocks);
     rw_parameters_bind_gradients(g->parameters, gradients, &g->model.gradients, g->gradients);
     rw_rwkv7_gradient(&g->model, sequences, n, scale, loss);
+}
+
+/* Tensors of block l begin at the first of it; what comes after the blocks, at ln_out. */
+static void on_passed(void *user, size_t l)
+{
+    const struct rw_gradient *g = user;
+    const struct rw_parameters *p = g->parameters;
+    bool after = l == p->sizes.n_layer;
+    size_t i = 0;
+    while (after ? rw_parameter_id(&p->list[i]) != RW_SPEC_ln_out_weight
+                 : !p->list[i].spec->in_block || p->list[i].block != l)
+        i++;
+    g->passed(g->passed_user, p->list[i].offset);
+}
+
+void rw_gradient_watch(struct rw_gradient *g, rw_gradient_passed_fn passed, void *user)
+{
+    g->passed = passed;
+    g->passed_user = user;
+    g->model.passed = passed ? on_passed : NULL;
+    g->model.passed_user = g;
 }
 
 void rw_gradient_loss(struct rw_gradient *g, const float *values,

@@ -63,6 +63,13 @@ void rw_gradient_add(struct rw_gradient *g, const float *values, float *gradient
                      const struct rw_gradient_sequence *sequences, size_t n, float scale,
                      double *loss);
 
+/* Told while rw_gradient_add is on its way back: what it adds to at or after `at` floats of the
+ * array of gradients does not change any more. `at` falls from call to call. */
+typedef void (*rw_gradient_passed_fn)(void *user, size_t at);
+
+/* Whom the following calls of rw_gradient_add tell; NULL: nobody. */
+void rw_gradient_watch(struct rw_gradient *g, rw_gradient_passed_fn passed, void *user);
+
 /* The sum of losses alone, for validation: as above without a backward pass. `dstate` is not looked
  * at. */
 void rw_gradient_loss(struct rw_gradient *g, const float *values,

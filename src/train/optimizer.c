@@ -38,30 +38,38 @@ double rw_optimizer_clip(double clip, double norm)
     return clip > 0 ? fmin(1, clip / (norm + 1e-6)) : 1;
 }
 
+void rw_optimizer_update(struct rw_backend *be, const struct rw_parameter *parameter,
+                         const struct rw_optimizer_arrays *arrays, size_t count,
+                         const struct rw_optimizer_options *options, double rate, double norm,
+                         uint64_t update)
+{
+    struct rw_optimizer_group group = rw_optimizer_group(parameter);
+    const struct rw_adamw op = {.p = arrays->values,
+                                .m = arrays->m,
+                                .v = arrays->v,
+                                .g = arrays->gradients,
+                                .n = count,
+                                .scale = (float)rw_optimizer_clip(options->clip, norm),
+                                .lr = (float)(rate * group.rate),
+                                .beta1 = (float)options->beta1,
+                                .beta2 = (float)options->beta2,
+                                .eps = (float)options->eps,
+                                .decay = (float)(options->decay * group.decay),
+                                .c1 = 1 - pow(options->beta1, (double)update),
+                                .c2 = 1 - pow(options->beta2, (double)update)};
+    be->ops->backward->adamw(be, &op);
+}
+
 void rw_optimizer_step(struct rw_backend *be, const struct rw_parameters *parameters,
                        const struct rw_optimizer_arrays *arrays,
                        const struct rw_optimizer_options *options, double rate, double norm,
                        uint64_t update)
 {
-    double c1 = 1 - pow(options->beta1, (double)update);
-    double c2 = 1 - pow(options->beta2, (double)update);
-    double scale = rw_optimizer_clip(options->clip, norm);
     for (size_t i = 0; i < parameters->n; i++) {
         const struct rw_parameter *p = &parameters->list[i];
-        struct rw_optimizer_group group = rw_optimizer_group(p);
-        const struct rw_adamw op = {.p = arrays->values + p->offset,
-                                    .m = arrays->m + p->offset,
-                                    .v = arrays->v + p->offset,
-                                    .g = arrays->gradients + p->offset,
-                                    .n = p->count,
-                                    .scale = (float)scale,
-                                    .lr = (float)(rate * group.rate),
-                                    .beta1 = (float)options->beta1,
-                                    .beta2 = (float)options->beta2,
-                                    .eps = (float)options->eps,
-                                    .decay = (float)(options->decay * group.decay),
-                                    .c1 = c1,
-                                    .c2 = c2};
-        be->ops->backward->adamw(be, &op);
+        const struct rw_optimizer_arrays part = {arrays->values + p->offset, arrays->m + p->offset,
+                                                 arrays->v + p->offset,
+                                                 arrays->gradients + p->offset};
+        rw_optimizer_update(be, p, &part, p->count, options, rate, norm, update);
     }
 }

@@ -47,7 +47,13 @@ const struct rw_parameter *rw_optimizer_not_finite(struct rw_backend *be,
 /* What gradients are multiplied by: min(1, clip / (norm + 1e-6)). */
 double rw_optimizer_clip(double clip, double norm);
 
-/* Update number `update` = 1, 2, … at learning rate `rate`. */
+/* Update number `update` = 1, 2, … at learning rate `rate`, of `count` numbers of one parameter:
+ * arrays point at the first of them. */
+void rw_optimizer_update(struct rw_backend *be, const struct rw_parameter *parameter,
+                         const struct rw_optimizer_arrays *arrays, size_t count,
+                         const struct rw_optimizer_options *options, double rate, double norm,
+                         uint64_t update);
+/* The same of all parameters. */
 void rw_optimizer_step(struct rw_backend *be, const struct rw_parameters *parameters,
                        const struct rw_optimizer_arrays *arrays,
                        const struct rw_optimizer_options *options, double rate, double norm,
