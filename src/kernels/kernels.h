@@ -239,10 +239,10 @@ struct rw_wkv7_head {
 
 /* out [rows, cols] = what it holds, or 0 if `first`, + Σ_i A(i, r) B(i, c), i = 0 … depth − 1, with
  * A(i, r) = a[i · a_depth + r · a_row] and B alike; out[r, c] = fma(A, B, out), the same bits in
- * every set. Cut anywhere, sums have the same bits. Memory to work in: RW_PRODUCT_SCRATCH floats.
- */
-#define RW_PRODUCT_ROWS 192 /* at most */
-#define RW_PRODUCT_COLS 256
+ * every set. Cut anywhere, sums have the same bits. One of a_row and a_depth is 1, and one of b_col
+ * and b_depth. Memory to work in: RW_PRODUCT_SCRATCH floats. */
+#define RW_PRODUCT_ROWS 192 /* at most; all three are multiples of the tiles of every set */
+#define RW_PRODUCT_COLS 240
 #define RW_PRODUCT_DEPTH 256
 #define RW_PRODUCT_SCRATCH ((RW_PRODUCT_ROWS + RW_PRODUCT_COLS) * RW_PRODUCT_DEPTH)
 struct rw_product {
@@ -254,8 +254,8 @@ struct rw_product {
     void name(float *out, float *scratch, const float *a, const float *b, \
               const struct rw_product *product)
 
-/* dy becomes the derivative by x of y = tanh x, σ(x) or max(0, x)²: dy(1 − y²), dy y(1 − y),
- * 2 dy √y. */
+/* dy becomes the derivative by x of y = tanh x, σ(x) or max(0, x)²: dy fma(−y, y, 1),
+ * dy fma(−y, y, y), dy(2√y). The same bits in every set. */
 #define RW_MAP_BACKWARD_FN(name) void name(float *dy, const float *y, size_t n)
 
 /* Back through `mix` for one token: own[c] = Σ_i dout[i][c] (1 − mu[i][c]), what it gives to its

@@ -57,6 +57,16 @@ VEC float32x4_t four_scale(float32x4_t p, float32x4_t n)
     return vmulq_f32(p, four_power_of_two(vsubq_s32(whole, half)));
 }
 
+VEC float32x4_t four_to_bf16(float32x4_t a)
+{
+    uint32x4_t bits = vreinterpretq_u32_f32(a);
+    uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    uint32x4_t up = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+    uint32x4_t quiet = vorrq_u32(bits, vdupq_n_u32(0x400000));
+    up = vbslq_u32(vceqq_f32(a, a), up, quiet);
+    return vreinterpretq_f32_u32(vandq_u32(up, vdupq_n_u32(0xffff0000)));
+}
+
 /* --- 8 lanes ---------------------------------------------------------------------------------- */
 
 VEC vf v_set(float a)
@@ -175,6 +185,16 @@ VEC vf v_max(vf a, vf b)
 {
     return (vf){vbslq_f32(vcgtq_f32(a.low, b.low), a.low, b.low),
                 vbslq_f32(vcgtq_f32(a.high, b.high), a.high, b.high)};
+}
+
+VEC vf v_sqrt(vf a)
+{
+    return (vf){vsqrtq_f32(a.low), vsqrtq_f32(a.high)};
+}
+
+VEC vf v_to_bf16(vf a)
+{
+    return (vf){four_to_bf16(a.low), four_to_bf16(a.high)};
 }
 
 VEC vf v_round(vf a)

@@ -14,6 +14,7 @@
  *   v_max(a, b)                            b where either is NaN
  *   v_round, v_scale(p, n) = p·2ⁿ          n whole, in [−200, 127]; rounds to denormals correctly
  *   v_abs, v_negate, v_copysign(magnitude, sign), v_negative(a, yes, no) = a < 0 ? yes : no
+ *   v_sqrt, v_to_bf16                      rounded correctly; to a float that is a bf16
  *   v_sum(v)                               lanes halved to one number, as kernels.h demands
  *   v_sum4(p, a, b, c, d)                  four such sums to p[0 … 3]
  *   v_transpose(rows)                      LANES vectors as a square matrix

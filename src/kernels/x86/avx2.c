@@ -5,7 +5,7 @@
 
 #define VEC_NAME(name) name##_avx2
 
-/* In the order of their needs: wkv7 uses matvec, norm and math. */
+/* In the order of their needs: wkv7 uses matvec, norm and math, and its way back wkv7. */
 #include "kernels/vec/math.h"
 #include "kernels/vec/matvec.h"
 #include "kernels/vec/dot_types.h"
@@ -20,6 +20,10 @@
 #include "kernels/vec/mix.h"
 #include "kernels/vec/elementwise.h"
 #include "kernels/vec/wkv7.h"
+#include "kernels/vec/wkv7_backward.h"
+#include "kernels/vec/backward.h"
+#include "kernels/vec/product.h"
+#include "kernels/vec/optimizer.h"
 #include "kernels/vec/probe.h"
 #include "kernels/vec/probe_int8.h"
 
@@ -35,6 +39,10 @@ void rw_kernels_avx2(struct rw_kernels *kernels)
     put_mix(kernels);
     put_elementwise(kernels);
     put_wkv7(kernels);
+    put_wkv7_backward(kernels);
+    put_backward(kernels);
+    put_product(kernels);
+    put_optimizer(kernels);
     put_probe(kernels);
     put_probe_int8(kernels);
 }

@@ -120,6 +120,22 @@ VEC vf v_max(vf a, vf b)
     return _mm256_max_ps(a, b);
 }
 
+VEC vf v_sqrt(vf a)
+{
+    return _mm256_sqrt_ps(a);
+}
+
+VEC vf v_to_bf16(vf a)
+{
+    __m256i bits = _mm256_castps_si256(a);
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    __m256i up = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    vf nan = _mm256_cmp_ps(a, a, _CMP_UNORD_Q);
+    vf quiet = _mm256_or_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(0x400000)));
+    up = _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(up), quiet, nan));
+    return _mm256_castsi256_ps(_mm256_and_si256(up, _mm256_set1_epi32(-0x10000)));
+}
+
 VEC vf v_round(vf a)
 {
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

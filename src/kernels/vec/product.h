@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sums of outer products: the products of training. Body for one instruction set; see vec/base.h.
+ *
+ * Both operands are first packed as they will be read: A in panels of LANES rows, B in panels of
+ * OUTER_COLS columns, neighbours side by side for each i; filled up with zeros. A tile of
+ * OUTER_ROWS rows and OUTER_VECTORS vectors of outputs then stays in registers while i goes by. An
+ * output's sum is one chain, which waits in the output between two calls.
+ */
+#define OUTER_ROWS (LANES / 2)
+#define OUTER_VECTORS ((size_t)3)
+#define OUTER_COLS (OUTER_VECTORS * LANES)
+
+VEC vf operand_of(vf v, const int bf16)
+{
+    return bf16 ? v_to_bf16(v) : v;
+}
+
+/* The first n of LANES neighbours for each i: copied. */
+VEC void pack_across(float *to, size_t to_step, const float *from, size_t from_step, size_t n,
+                     size_t depth, const int bf16)
+{
+    for (size_t i = 0; i < depth; i++, to += to_step, from += from_step)
+        v_store(to, operand_of(n == LANES ? v_load(from) : v_load_part(from, n), bf16));
+}
+
+/* The same where neighbours are `ld` apart, and what follows one another in i side by side: squares
+ * are turned. */
+VEC void pack_along(float *to, size_t to_step, const float *from, size_t ld, size_t n, size_t depth,
+                    const int bf16)
+{
+    vf rows[LANES];
+    size_t i = 0;
+    for (; n == LANES && i + LANES <= depth; i += LANES) {
+        EACH (r, LANES)
+            rows[r] = operand_of(v_load(from + r * ld + i), bf16);
+        v_transpose(rows);
+        EACH (r, LANES)
+            v_store(to + (i + r) * to_step, rows[r]);
+    }
+    for (; i < depth; i++) {
+        float column[LANES] = {0};
+        for (size_t r = 0; r < n; r++)
+            column[r] = from[r * ld + i];
+        v_store(to + i * to_step, operand_of(v_load(column), bf16));
+    }
+}
+
+/* n rows of an operand, neighbours `row` and successors `step` apart, in panels of `vectors`. */
+VEC void pack_operand(float *to, const float *from, size_t row, size_t step, size_t n, size_t depth,
+                      const size_t vectors, const int bf16)
+{
+    const size_t width = vectors * LANES;
+    for (size_t r = 0; r < n; r += width, to += width * depth)
+        for (size_t v = 0; v < vectors; v++) {
+            size_t at = r + v * LANES, left = at < n ? n - at : 0;
+            size_t count = left < LANES ? left : LANES;
+            const float *p = from + (count ? at * row : 0);
+            if (row == 1)
+                pack_across(to + v * LANES, width, p, step, count, depth, bf16);
+            else
+                pack_along(to + v * LANES, width, p, row, count, depth, bf16);
+        }
+}
+
+/* OUTER_ROWS × OUTER_COLS outputs. */
+VEC void outer_tile(float *out, size_t ld, const float *a, const float *b, size_t depth, bool first)
+{
+    vf acc[OUTER_ROWS][OUTER_VECTORS];
+    EACH (r, OUTER_ROWS)
+        EACH (v, OUTER_VECTORS)
+            acc[r][v] = first ? v_zero() : v_load(out + r * ld + v * LANES);
+    for (size_t i = 0; i < depth; i++, a += LANES, b += OUTER_COLS) {
+        vf bv[OUTER_VECTORS];
+        EACH (v, OUTER_VECTORS)
+            bv[v] = v_load(b + v * LANES);
+        EACH (r, OUTER_ROWS) {
+            vf ar = v_set(a[r]);
+            EACH (v, OUTER_VECTORS)
+                acc[r][v] = v_fma(ar, bv[v], acc[r][v]);
+        }
+    }
+    EACH (r, OUTER_ROWS)
+        EACH (v, OUTER_VECTORS)
+            v_store(out + r * ld + v * LANES, acc[r][v]);
+}
+
+/* `rows` × `cols` of them: by way of a whole tile. */
+static void outer_part(float *out, size_t ld, const float *a, const float *b, size_t depth,
+                       bool first, size_t rows, size_t cols)
+{
+    float whole[OUTER_ROWS * OUTER_COLS] = {0};
+    for (size_t r = 0; r < rows && !first; r++)
+        memcpy(whole + r * OUTER_COLS, out + r * ld, cols * sizeof *out);
+    outer_tile(whole, OUTER_COLS, a, b, depth, first);
+    for (size_t r = 0; r < rows; r++)
+        memcpy(out + r * ld, whole + r * OUTER_COLS, cols * sizeof *out);
+}
+
+static void outer_tiles(float *out, const float *a, const float *b, const struct rw_product *p)
+{
+    for (size_t c = 0; c < p->cols; c += OUTER_COLS, b += OUTER_COLS * p->depth) {
+        size_t cols = p->cols - c < OUTER_COLS ? p->cols - c : OUTER_COLS;
+        for (size_t r = 0; r < p->rows; r += OUTER_ROWS) {
+            const float *panel = a + r / LANES * LANES * p->depth + r % LANES;
+            size_t rows = p->rows - r < OUTER_ROWS ? p->rows - r : OUTER_ROWS;
+            float *to = out + r * p->ld + c;
+            if (rows == OUTER_ROWS && cols == OUTER_COLS)
+                outer_tile(to, p->ld, panel, b, p->depth, p->first);
+            else
+                outer_part(to, p->ld, panel, b, p->depth, p->first, rows, cols);
+        }
+    }
+}
+
+VEC void outer_product(float *out, float *scratch, const float *a, const float *b,
+                       const struct rw_product *p, const int bf16)
+{
+    float *panels = scratch + RW_PRODUCT_ROWS * RW_PRODUCT_DEPTH;
+    pack_operand(scratch, a, p->a_row, p->a_depth, p->rows, p->depth, 1, bf16);
+    pack_operand(panels, b, p->b_col, p->b_depth, p->cols, p->depth, OUTER_VECTORS, bf16);
+    outer_tiles(out, scratch, panels, p);
+}
+
+static RW_PRODUCT_FN(VEC_NAME(product))
+{
+    outer_product(out, scratch, a, b, product, 0);
+}
+
+static RW_PRODUCT_FN(VEC_NAME(product_bf16))
+{
+    outer_product(out, scratch, a, b, product, 1);
+}
+
+static void put_product(struct rw_kernels *kernels)
+{
+    kernels->product = VEC_NAME(product);
+    kernels->product_bf16 = VEC_NAME(product_bf16);
+}
