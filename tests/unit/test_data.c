@@ -52,7 +52,8 @@ struct gathered {
 static void gather(struct gathered *g, const int32_t *tokens, size_t n)
 {
     assert_true(n <= 4096 - g->n);
-    memcpy(g->tokens + g->n, tokens, n * sizeof *tokens);
+    if (n)
+        memcpy(g->tokens + g->n, tokens, n * sizeof *tokens);
     g->n += n;
 }
 
@@ -389,13 +390,46 @@ static void test_check(void **state)
     assert_int_equal(rwkv_data_prime(100, 0), 0);
 }
 
+/* Of what is larger than 256 MiB a part is looked at: the end, for one. The file has holes, and
+ * takes up next to nothing. */
+static void test_fingerprint_of_large_files(void **state)
+{
+    const uint64_t n = ((uint64_t)256 << 20) + 12345;
+    struct rw_str idx = {0};
+    char path[512], before[65], after[65];
+    rwkv_data *data;
+    (void)state;
+    rw_str_add(&idx, "MMIDIDX\0\0\1\0\0\0\0\0\0\0\1", 18);
+    put_u64(&idx, 1);
+    put_u64(&idx, 2);
+    put_u32(&idx, (uint32_t)n);
+    put_u64(&idx, 0);
+    put_u64(&idx, 0);
+    put_u64(&idx, 1);
+    write_bytes(folder, "out.idx", idx.data, idx.size);
+    write_text(folder, "out.bin", "");
+    assert_int_equal(truncate(in_folder(path, folder, "out.bin"), (off_t)n), 0);
+    assert_int_equal(rwkv_data_open(path, &data, NULL), RWKV_OK);
+    rwkv_data_fingerprint(data, before);
+    rwkv_data_close(data);
+    FILE *f = fopen(path, "r+b");
+    assert_int_equal(fseek(f, -1, SEEK_END), 0);
+    assert_int_not_equal(fputc(1, f), EOF);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(rwkv_data_open(path, &data, NULL), RWKV_OK);
+    rwkv_data_fingerprint(data, after);
+    rwkv_data_close(data);
+    assert_string_not_equal(before, after);
+    rw_str_fini(&idx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pieces),      cmocka_unit_test(test_pieces_without_token),
         cmocka_unit_test(test_builds),      cmocka_unit_test(test_many_lines),
         cmocka_unit_test(test_wrong_lines), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_check),       cmocka_unit_test(test_fingerprint_of_large_files),
     };
     if (rw_vocab_bytes(&bytes, NULL) != RWKV_OK)
         return 1;
