@@ -29,10 +29,12 @@ int rw_cmd_forward(int argc, char **argv);
 int rw_cmd_grad(int argc, char **argv);
 int rw_cmd_help(int argc, char **argv);
 int rw_cmd_info(int argc, char **argv);
+int rw_cmd_init(int argc, char **argv);
 int rw_cmd_perplexity(int argc, char **argv);
 int rw_cmd_quantize(int argc, char **argv);
 int rw_cmd_run(int argc, char **argv);
 int rw_cmd_tokenize(int argc, char **argv);
+int rw_cmd_train(int argc, char **argv);
 int rw_cmd_version(int argc, char **argv);
 
 /* Print the page of a command (NULL: the program's own); of "data build" that of "data". Returns an

@@ -22,10 +22,12 @@ static const struct rw_command commands[] = {
     {"grad", rw_cmd_grad},
     {"help", rw_cmd_help},
     {"info", rw_cmd_info},
+    {"init", rw_cmd_init},
     {"perplexity", rw_cmd_perplexity},
     {"quantize", rw_cmd_quantize},
     {"run", rw_cmd_run},
     {"tokenize", rw_cmd_tokenize},
+    {"train", rw_cmd_train},
     {"version", rw_cmd_version},
 };
 

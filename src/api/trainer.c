@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The public functions of rwkv_trainer.h. */
+#include "rwkv_trainer.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/api_int.h"
+#include "base/pool.h"
+#include "base/str.h"
+#include "engine/engine.h"
+#include "formats/format.h"
+#include "text/vocab.h"
+#include "train/trainer.h"
+
+/* --- new models ------------------------------------------------------------------------------- */
+
+static rwkv_status find_sizes(const rwkv_init_options *o, struct rw_sizes *z, rwkv_error *err)
+{
+    *z = (struct rw_sizes){.n_layer = o->n_layer,
+                           .n_embd = o->n_embd,
+                           .n_vocab = o->n_vocab,
+                           .n_ffn = o->n_ffn ? o->n_ffn : 4 * o->n_embd,
+                           .head_size = o->head_size ? o->head_size : 64};
+    if (!o->vocab)
+        return RWKV_OK;
+    struct rwkv_vocab *vocab;
+    RW_TRY(rw_vocab_open(o->vocab, &vocab, err));
+    size_t size = rw_vocab_size(vocab);
+    rw_vocab_release(vocab);
+    if (z->n_vocab && z->n_vocab < size)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "%s: wanted a vocabulary of at most %zu ids, the model's, found %zu",
+                       o->vocab, z->n_vocab, size);
+    if (!z->n_vocab)
+        z->n_vocab = (size + 15) / 16 * 16;
+    return RWKV_OK;
+}
+
+static rwkv_status convert(const char *in, const char *out, const char *vocab, rwkv_dtype dtype,
+                           rwkv_error *err)
+{
+    const rwkv_convert_options options = {
+        .dtype = dtype, .has_dtype = 1, .vocab = vocab, .overwrite = 1};
+    return rw_convert(in, out, &options, err);
+}
+
+/* By way of a .safetensors that stands beside it meanwhile. */
+static rwkv_status init_gguf(const char *path, const struct rw_sizes *sizes,
+                             const rwkv_init_options *options, size_t threads, rwkv_error *err)
+{
+    struct rw_str between = {0};
+    rw_str_printf(&between, "%s.tmp.safetensors", path);
+    if (between.failed)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory", path);
+    rwkv_status status = rw_init_write(between.data, sizes, options->seed, threads, err);
+    if (status == RWKV_OK)
+        status = convert(between.data, path, options->vocab, RWKV_DTYPE_F32, err);
+    unlink(between.data);
+    rw_str_fini(&between);
+    return status;
+}
+
+rwkv_status rwkv_init(const char *path, const rwkv_init_options *options, rwkv_error *err)
+{
+    REQUIRE(path && options);
+    REQUIRE(options->threads >= 0 && options->threads <= RW_MAX_THREADS);
+    struct rw_sizes sizes;
+    size_t threads = options->threads ? (size_t)options->threads : rw_pool_default_threads();
+    if (!rw_format_by_suffix(path))
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "%s: wanted a name that ends in " RW_FORMAT_SUFFIXES, path);
+    if (!options->overwrite && access(path, F_OK) == 0)
+        return rw_fail(err, RWKV_ERROR_IO, "%s: exists already", path);
+    if (rw_has_suffix(path, ".gguf") && !options->vocab)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: a GGUF needs a vocabulary", path);
+    RW_TRY(find_sizes(options, &sizes, err));
+    return rw_has_suffix(path, ".gguf") ? init_gguf(path, &sizes, options, threads, err)
+                                        : rw_init_write(path, &sizes, options->seed, threads, err);
+}
+
+/* --- runs ------------------------------------------------------------------------------------- */
+
+void rwkv_train_defaults(rwkv_train_options *options)
+{
+    rw_train_defaults(options);
+}
+
+rwkv_status rwkv_trainer_open(const rwkv_train_options *options, rwkv_trainer **out,
+                              rwkv_error *err)
+{
+    static const struct rw_trainer_hooks hooks = {.convert = convert};
+    REQUIRE(options && out);
+    REQUIRE(options->folder && options->data && options->prompt);
+    REQUIRE((unsigned)options->schedule <= RWKV_SCHEDULE_WSD);
+    REQUIRE((unsigned)options->order <= RWKV_TRAIN_SHUFFLED);
+    REQUIRE((unsigned)options->precision <= RWKV_PRECISION_BF16);
+    return rw_trainer_open(out, options, &hooks, err);
+}
+
+void rwkv_trainer_close(rwkv_trainer *trainer)
+{
+    rw_trainer_close(trainer);
+}
+
+void rwkv_trainer_get_plan(const rwkv_trainer *trainer, rwkv_train_plan *out)
+{
+    rw_trainer_plan(trainer, out);
+}
+
+static void ignore(void *user, const rwkv_train_event *event)
+{
+}
+
+rwkv_status rwkv_trainer_run(rwkv_trainer *trainer, rwkv_train_event_fn event, void *user,
+                             rwkv_error *err)
+{
+    REQUIRE(trainer);
+    return rw_trainer_run(trainer, event ? event : ignore, user, err);
+}
+
+int rwkv_trainer_finished(const rwkv_trainer *trainer)
+{
+    return rw_trainer_finished(trainer);
+}

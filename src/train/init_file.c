@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Initial weights of whole models. */
+#include "base/alloc.h"
+#include "base/status.h"
+#include "train/init.h"
+#include "train/parameters.h"
+#include "train/trainer.h"
+
+rwkv_status rw_init_values(float *values, const struct rw_parameters *parameters, uint64_t seed,
+                           size_t threads, rwkv_error *err)
+{
+    rwkv_status status = RWKV_OK;
+    struct rw_pool *pool = rw_pool_new(threads);
+    const struct rw_init init = {.sizes = parameters->sizes, .seed = seed, .pool = pool};
+    if (!pool)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for %zu threads", threads);
+    for (size_t i = 0; status == RWKV_OK && i < parameters->n; i++) {
+        const struct rw_parameter *p = &parameters->list[i];
+        status = rw_init_tensor(values + p->offset, &init, rw_parameter_id(p), p->block, p->rows,
+                                p->cols, err);
+    }
+    rw_pool_free(pool);
+    return status;
+}
+
+rwkv_status rw_init_write(const char *path, const struct rw_sizes *sizes, uint64_t seed,
+                          size_t threads, rwkv_error *err)
+{
+    struct rw_params params = {0};
+    struct rw_parameters p = {0};
+    float *values = NULL;
+    rwkv_status status;
+    RW_GO(rw_init_check(sizes, err));
+    struct rw_ranks ranks = rw_init_ranks(sizes->n_embd);
+    RW_GO(rw_params_make(&params, sizes, &ranks, RWKV_DTYPE_F32, err));
+    RW_GO(rw_parameters_init(&p, &params, err));
+    values = rw_alloc_aligned(p.floats, sizeof *values);
+    if (!values)
+        RW_GO(rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %zu parameters", path, p.count));
+    RW_GO(rw_init_values(values, &p, seed, threads, err));
+    status = rw_parameters_save(&p, values, path, RWKV_DTYPE_F32, err);
+done:
+    rw_free(values);
+    rw_parameters_fini(&p);
+    rw_params_close(&params);
+    return status;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A training run. The weights after step n are a function of the options, the data and n alone: a
+ * step takes the samples that belong to its number, and what else it needs (weights, moments, count
+ * of updates) is in the checkpoint. So a run that stops anywhere goes on from its last checkpoint
+ * and makes the same steps again. Stopping within a step throws its gradient away.
+ */
+#include "train/trainer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "train/trainer_int.h"
+
+#define REPORT_SECONDS 30 /* between two versions of the report */
+
+static bool cancelled(const struct rwkv_trainer *t)
+{
+    return t->options.cancel && *t->options.cancel;
+}
+
+static bool due(uint64_t every, uint64_t step)
+{
+    return every > 0 && step % every == 0;
+}
+
+/* --- a step ----------------------------------------------------------------------------------- */
+
+static rwkv_status read_batch(struct rwkv_trainer *t, size_t micro, rwkv_error *err)
+{
+    size_t batch = t->options.batch, context = t->options.context;
+    for (size_t i = 0; i < batch; i++)
+        RW_TRY(rw_dataset_sample(t->data, t->state.step, micro * batch + i,
+                                 t->tokens + i * (context + 1), err));
+    rw_trainer_set_sequences(t, batch);
+    return RWKV_OK;
+}
+
+/* The gradient of all micro-batches; stops early when cancelled. */
+static rwkv_status accumulate(struct rwkv_trainer *t, uint64_t *bytes, rwkv_error *err)
+{
+    *bytes = 0;
+    rw_step_begin(&t->step);
+    for (size_t micro = 0; micro < t->options.accumulate && !cancelled(t); micro++) {
+        RW_TRY(read_batch(t, micro, err));
+        rw_step_add(&t->step, t->sequences, t->options.batch, t->plan.tokens_per_step);
+        *bytes += rw_trainer_bytes(t, t->options.batch);
+    }
+    return RWKV_OK;
+}
+
+/* A step whose loss or gradient is not finite changed nothing. */
+static rwkv_status blame(struct rwkv_trainer *t, const struct rw_step_result *result,
+                         rwkv_error *err)
+{
+    char what[160] = "all gradients are finite";
+    if (result->culprit)
+        snprintf(what, sizeof what, "the first tensor that is not finite: %s%s",
+                 result->weights ? "" : "the gradient of ", result->culprit->name);
+    if (result->weights || t->options.on_nan == RWKV_NAN_STOP)
+        return rw_fail(err, RWKV_ERROR_UNSUPPORTED,
+                       "step %" PRIu64 ": loss %g, norm of the gradient %g; %s", t->state.step + 1,
+                       result->loss / (double)t->plan.tokens_per_step, result->norm, what);
+    rw_trainer_note(t, "step %" PRIu64 " left out: loss %g, norm of the gradient %g; %s",
+                    t->state.step + 1, result->loss / (double)t->plan.tokens_per_step, result->norm,
+                    what);
+    return RWKV_OK;
+}
+
+/* A log that cannot be written is no reason to stop. */
+static void note_log(struct rwkv_trainer *t, rwkv_status status, const rwkv_error *err)
+{
+    if (status != RWKV_OK)
+        rw_trainer_note(t, "%s; training goes on", err->message);
+}
+
+static void report_step(struct rwkv_trainer *t, const struct rw_step_result *result, double rate,
+                        uint64_t bytes, double seconds)
+{
+    rwkv_error err = {0};
+    rwkv_train_event e = rw_trainer_event(t, RWKV_TRAIN_STEP);
+    double done = (double)(t->state.step - t->plan.step);
+    e.loss = result->loss / (double)t->plan.tokens_per_step;
+    e.bits_per_byte = rw_trainer_bits_per_byte(t, result->loss, bytes);
+    e.learning_rate = rate;
+    e.gradient_norm = result->norm;
+    e.tokens_per_second = (double)t->plan.tokens_per_step / seconds;
+    if (t->peak > 0)
+        e.share_of_peak = t->plan.ops_per_token * e.tokens_per_second / t->peak;
+    e.seconds_left = (e.seconds - t->before) / done * (double)(e.steps - e.step);
+    t->event(t->user, &e);
+    const struct rw_log_step record = {.step = e.step,
+                                       .tokens = e.tokens,
+                                       .loss = e.loss,
+                                       .bits_per_byte = e.bits_per_byte,
+                                       .learning_rate = rate,
+                                       .gradient_norm = e.gradient_norm,
+                                       .tokens_per_second = e.tokens_per_second,
+                                       .share_of_peak = e.share_of_peak,
+                                       .seconds = e.seconds,
+                                       .time = rw_env_time()};
+    note_log(t, rw_log_step(t->log, &record, &err), &err);
+}
+
+/* One step, or nothing when cancelled in its middle. */
+static rwkv_status do_step(struct rwkv_trainer *t, rwkv_error *err)
+{
+    struct rw_step_result result;
+    uint64_t bytes;
+    double start = rw_env_seconds(), rate = rw_schedule_rate(&t->schedule, t->state.step);
+    RW_TRY(accumulate(t, &bytes, err));
+    if (cancelled(t))
+        return RWKV_OK;
+    bool updated = rw_step_end(&t->step, rate, t->state.updates + 1, &result);
+    if (!updated)
+        RW_TRY(blame(t, &result, err));
+    t->state.updates += updated;
+    t->state.step++;
+    t->state.tokens += t->plan.tokens_per_step;
+    report_step(t, &result, rate, bytes, rw_env_seconds() - start);
+    return RWKV_OK;
+}
+
+/* --- what happens between steps --------------------------------------------------------------- */
+
+static rwkv_status save(struct rwkv_trainer *t, rwkv_error *err)
+{
+    const struct rw_checkpoint_arrays arrays = {t->step.values, t->step.m, t->step.v};
+    const char *settings = t->options.settings ? t->options.settings : "";
+    rwkv_error ignored = {0};
+    note_log(t, rw_log_sync(t->log, &ignored), &ignored);
+    t->state.milliseconds = (uint64_t)(1000 * rw_trainer_seconds(t));
+    RW_TRY(rw_checkpoint_save(t->checkpoints, t->options.keep, &t->parameters, &arrays, &t->state,
+                              settings, err));
+    rwkv_train_event event = rw_trainer_event(t, RWKV_TRAIN_CHECKPOINT);
+    t->event(t->user, &event);
+    return RWKV_OK;
+}
+
+/* Everything that is due after a step, the checkpoint last: it is not ahead of the log. None of it
+ * is worth stopping for. */
+static void after_step(struct rwkv_trainer *t)
+{
+    const rwkv_train_options *o = &t->options;
+    uint64_t step = t->state.step;
+    bool end = step == t->plan.steps;
+    rwkv_error err = {0};
+    if (rw_dataset_info(t->data)->held_out && (due(o->validate_every, step) || end)) {
+        note_log(t, rw_trainer_validate(t, &err), &err);
+        rw_trainer_measure(t);
+    }
+    if (due(o->sample_every, step))
+        note_log(t, rw_trainer_sample(t, &err), &err);
+    if (due(o->export_every, step) && !end)
+        note_log(t, rw_trainer_export(t, false, &err), &err);
+    if (due(o->checkpoint_every, step) && !end)
+        note_log(t, save(t, &err), &err);
+}
+
+/* --- the run ---------------------------------------------------------------------------------- */
+
+static rwkv_status open_log(struct rwkv_trainer *t, rwkv_error *err)
+{
+    const struct rw_log_options options = {.folder = t->options.folder,
+                                           .title = rw_basename(t->options.folder),
+                                           .summary = t->options.settings,
+                                           .resume_step = t->state.step,
+                                           .total_steps = t->plan.steps,
+                                           .time = rw_env_time(),
+                                           .report_seconds = REPORT_SECONDS};
+    if (mkdir(t->options.folder, 0777) != 0 && errno != EEXIST)
+        return rw_fail(err, RWKV_ERROR_IO, "%s: cannot create: %s", t->options.folder,
+                       strerror(errno));
+    return rw_log_open(&t->log, &options, err);
+}
+
+static void tell_notes(struct rwkv_trainer *t)
+{
+    for (size_t at = 0; at < t->notes.size; at += strlen(t->notes.data + at) + 1)
+        rw_trainer_note(t, "%s", t->notes.data + at);
+}
+
+/* A run of new weights begins with a checkpoint: from then on it can be resumed. */
+static rwkv_status begin(struct rwkv_trainer *t, rwkv_error *err)
+{
+    t->started = true;
+    t->started_at = rw_env_seconds();
+    t->before = (double)t->state.milliseconds / 1000;
+    tell_notes(t);
+    RW_TRY(open_log(t, err));
+    RW_TRY(rw_trainer_start(t, err));
+    rw_trainer_measure(t);
+    return t->plan.step == 0 ? save(t, err) : RWKV_OK;
+}
+
+static rwkv_status end(struct rwkv_trainer *t, rwkv_error *err)
+{
+    t->finished = t->state.step >= t->plan.steps;
+    RW_TRY(save(t, err));
+    if (t->finished)
+        RW_TRY(rw_trainer_export(t, true, err));
+    rwkv_status status = rw_log_close(t->log, t->finished, err);
+    t->log = NULL;
+    return status;
+}
+
+rwkv_status rw_trainer_run(struct rwkv_trainer *t, rwkv_train_event_fn event, void *user,
+                           rwkv_error *err)
+{
+    t->event = event;
+    t->user = user;
+    if (t->started)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: this run was started already",
+                       t->options.folder);
+    RW_TRY(begin(t, err));
+    while (t->state.step < t->plan.steps && !cancelled(t)) {
+        rwkv_status status = do_step(t, err);
+        if (status != RWKV_OK) { /* what was done before the step is good */
+            rwkv_error saving = {0};
+            note_log(t, save(t, &saving), &saving);
+            return status;
+        }
+        if (!cancelled(t))
+            after_step(t);
+    }
+    return end(t, err);
+}
+
+bool rw_trainer_finished(const struct rwkv_trainer *t)
+{
+    return t->finished;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the trainer share. */
+#ifndef RW_TRAIN_TRAINER_INT_H
+#define RW_TRAIN_TRAINER_INT_H
+
+#include "base/str.h"
+#include "text/vocab.h"
+#include "train/checkpoint.h"
+#include "train/dataset.h"
+#include "train/log.h"
+#include "train/sample.h"
+#include "train/schedule.h"
+#include "train/step.h"
+#include "train/trainer.h"
+
+struct rwkv_trainer {
+    rwkv_train_options options; /* strings owned */
+    struct rw_trainer_hooks hooks;
+    char *checkpoints; /* folder */
+    bool started, finished;
+
+    /* Known once it is open. */
+    struct rw_backend *backend;
+    struct rwkv_vocab *vocab; /* or NULL */
+    char vocab_fingerprint[65];
+    struct rw_dataset *data;
+    struct rw_file *file;             /* of the model to begin with, until it is loaded */
+    struct rw_checkpoint *checkpoint; /* to go on from, until it is loaded */
+    struct rw_params params;          /* of `file`, or made; empty with a checkpoint */
+    struct rw_parameters parameters;
+    struct rw_schedule schedule;
+    struct rw_gradient_options gradient_options;
+    rwkv_train_plan plan;
+    struct rw_str notes; /* to be told when it runs, each ended by a zero byte */
+
+    /* While it runs. */
+    struct rw_training_state state;
+    struct rw_step step;
+    struct rw_sampling *sampling;
+    struct rw_log *log;
+    int32_t *tokens;                        /* [batch, context + 1] */
+    struct rw_gradient_sequence *sequences; /* [batch] */
+    double peak;                            /* of the machine's arithmetic, operations a second */
+    double started_at, before;              /* moment it was started, seconds spent before that */
+    rwkv_train_event_fn event;
+    void *user;
+};
+
+/* --- trainer_open.c --- */
+
+rwkv_status rw_trainer_start(struct rwkv_trainer *t, rwkv_error *err);
+
+/* --- trainer_report.c --- */
+
+/* What the next event says besides its kind; the rest is unknown. */
+rwkv_train_event rw_trainer_event(const struct rwkv_trainer *t, rwkv_train_event_kind kind);
+void rw_trainer_note(struct rwkv_trainer *t, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+double rw_trainer_seconds(const struct rwkv_trainer *t); /* spent training so far */
+void rw_trainer_measure(struct rwkv_trainer *t);         /* the machine's peak, now */
+
+/* Bits a byte of a text whose tokens have so many nats; NaN without a vocabulary. */
+double rw_trainer_bits_per_byte(const struct rwkv_trainer *t, double nats, uint64_t bytes);
+/* Bytes of the targets of `n` sequences in t->tokens. */
+uint64_t rw_trainer_bytes(const struct rwkv_trainer *t, size_t n);
+
+/* A validation, a sample of text; the models of options.exports. */
+rwkv_status rw_trainer_validate(struct rwkv_trainer *t, rwkv_error *err);
+rwkv_status rw_trainer_sample(struct rwkv_trainer *t, rwkv_error *err);
+rwkv_status rw_trainer_export(struct rwkv_trainer *t, bool end, rwkv_error *err);
+
+/* Point t->sequences at the first `n` rows of t->tokens. */
+void rw_trainer_set_sequences(struct rwkv_trainer *t, size_t n);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run tells besides its steps: remarks, validation, samples of text, and the models it
+ * exports. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "train/trainer_int.h"
+
+#define MEASURES 5 /* of the peak, of which the median counts */
+
+double rw_trainer_seconds(const struct rwkv_trainer *t)
+{
+    return t->before + rw_env_seconds() - t->started_at;
+}
+
+rwkv_train_event rw_trainer_event(const struct rwkv_trainer *t, rwkv_train_event_kind kind)
+{
+    return (rwkv_train_event){.kind = kind,
+                              .step = t->state.step,
+                              .steps = t->plan.steps,
+                              .tokens = t->state.tokens,
+                              .loss = NAN,
+                              .bits_per_byte = NAN,
+                              .learning_rate = NAN,
+                              .gradient_norm = NAN,
+                              .tokens_per_second = NAN,
+                              .share_of_peak = NAN,
+                              .seconds = rw_trainer_seconds(t),
+                              .seconds_left = NAN,
+                              .text = ""};
+}
+
+void rw_trainer_note(struct rwkv_trainer *t, const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    rwkv_train_event event = rw_trainer_event(t, RWKV_TRAIN_NOTE);
+    event.text = text;
+    event.text_size = strlen(text);
+    t->event(t->user, &event);
+}
+
+void rw_trainer_measure(struct rwkv_trainer *t)
+{
+    double rates[MEASURES];
+    rwkv_limit limit =
+        t->options.precision == RWKV_PRECISION_BF16 ? RWKV_LIMIT_BF16 : RWKV_LIMIT_F32;
+    for (size_t i = 0; i < MEASURES; i++) {
+        double rate = t->backend->ops->measure(t->backend, limit, NULL, 0);
+        size_t at = i;
+        for (; at > 0 && rates[at - 1] > rate; at--)
+            rates[at] = rates[at - 1];
+        rates[at] = rate;
+    }
+    t->peak = rates[MEASURES / 2];
+}
+
+double rw_trainer_bits_per_byte(const struct rwkv_trainer *t, double nats, uint64_t bytes)
+{
+    return t->vocab && bytes ? nats / M_LN2 / (double)bytes : NAN;
+}
+
+uint64_t rw_trainer_bytes(const struct rwkv_trainer *t, size_t n)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; t->vocab && i < n; i++)
+        for (size_t j = 0; j < t->options.context; j++) {
+            size_t size;
+            rw_vocab_token(t->vocab, t->sequences[i].targets[j], &size);
+            bytes += size;
+        }
+    return bytes;
+}
+
+void rw_trainer_set_sequences(struct rwkv_trainer *t, size_t n)
+{
+    size_t context = t->options.context;
+    for (size_t i = 0; i < n; i++) {
+        const int32_t *row = t->tokens + i * (context + 1);
+        t->sequences[i] =
+            (struct rw_gradient_sequence){.tokens = row, .targets = row + 1, .count = context};
+    }
+}
+
+/* --- validation ------------------------------------------------------------------------------- */
+
+rwkv_status rw_trainer_validate(struct rwkv_trainer *t, rwkv_error *err)
+{
+    uint64_t windows = rw_dataset_info(t->data)->held_out, bytes = 0;
+    size_t context = t->options.context;
+    double nats = 0;
+    if (t->options.validate_windows)
+        windows = RW_MIN(windows, (uint64_t)t->options.validate_windows);
+    for (uint64_t w = 0; w < windows;) {
+        size_t n = (size_t)RW_MIN((uint64_t)t->options.batch, windows - w);
+        for (size_t i = 0; i < n; i++)
+            RW_TRY(rw_dataset_held_out(t->data, w++, t->tokens + i * (context + 1), err));
+        rw_trainer_set_sequences(t, n);
+        rw_gradient_loss(t->step.gradient, t->step.values, t->sequences, n, &nats);
+        bytes += rw_trainer_bytes(t, n);
+        if (t->options.cancel && *t->options.cancel)
+            return RWKV_OK;
+    }
+    rwkv_train_event event = rw_trainer_event(t, RWKV_TRAIN_VALIDATION);
+    event.loss = nats / (double)(windows * context);
+    event.bits_per_byte = rw_trainer_bits_per_byte(t, nats, bytes);
+    t->event(t->user, &event);
+    const struct rw_log_validation record = {.step = event.step,
+                                             .loss = event.loss,
+                                             .bits_per_byte = event.bits_per_byte,
+                                             .seconds = event.seconds,
+                                             .time = rw_env_time()};
+    return rw_log_validation(t->log, &record, err);
+}
+
+/* --- text ------------------------------------------------------------------------------------- */
+
+rwkv_status rw_trainer_sample(struct rwkv_trainer *t, rwkv_error *err)
+{
+    struct rw_str text = {0};
+    const struct rw_sampling_options options = {.prompt = t->options.prompt,
+                                                .tokens = t->options.sample_tokens,
+                                                .seed = t->options.seed + t->state.step};
+    rwkv_status status =
+        rw_sampling_text(t->sampling, t->step.values, t->vocab, &options, &text, err);
+    if (status == RWKV_OK) {
+        rwkv_train_event event = rw_trainer_event(t, RWKV_TRAIN_SAMPLE);
+        event.text = text.data ? text.data : "";
+        event.text_size = text.size;
+        t->event(t->user, &event);
+        const struct rw_log_sample record = {.step = event.step,
+                                             .text = event.text,
+                                             .size = event.text_size,
+                                             .seconds = event.seconds,
+                                             .time = rw_env_time()};
+        status = rw_log_sample(t->log, &record, err);
+    }
+    rw_str_fini(&text);
+    return status;
+}
+
+/* --- models ----------------------------------------------------------------------------------- */
+
+/* A GGUF is made of a .safetensors that stands beside it meanwhile. */
+static rwkv_status export_gguf(struct rwkv_trainer *t, const char *path, rwkv_error *err)
+{
+    struct rw_str between = {0};
+    rw_str_printf(&between, "%s.tmp.safetensors", path);
+    if (between.failed)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory", path);
+    rwkv_status status =
+        rw_parameters_save(&t->parameters, t->step.values, between.data, RWKV_DTYPE_F32, err);
+    if (status == RWKV_OK)
+        status =
+            t->hooks.convert(between.data, path, t->options.vocab, t->options.export_dtype, err);
+    unlink(between.data);
+    rw_str_fini(&between);
+    return status;
+}
+
+static rwkv_status export_one(struct rwkv_trainer *t, const char *name, size_t n, bool end,
+                              rwkv_error *err)
+{
+    struct rw_str path = {0};
+    size_t stem = n;
+    while (name[stem - 1] != '.')
+        stem--;
+    rw_str_printf(&path, "%s/%.*s", t->options.folder, (int)stem - 1, name);
+    if (!end)
+        rw_str_printf(&path, "-%" PRIu64, t->state.step);
+    rw_str_printf(&path, ".%.*s", (int)(n - stem), name + stem);
+    if (path.failed)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a path");
+    rwkv_status status = rw_has_suffix(path.data, ".gguf")
+                             ? export_gguf(t, path.data, err)
+                             : rw_parameters_save(&t->parameters, t->step.values, path.data,
+                                                  t->options.export_dtype, err);
+    if (status == RWKV_OK) {
+        rwkv_train_event event = rw_trainer_event(t, RWKV_TRAIN_EXPORT);
+        event.text = path.data;
+        event.text_size = path.size;
+        t->event(t->user, &event);
+    }
+    rw_str_fini(&path);
+    return status;
+}
+
+rwkv_status rw_trainer_export(struct rwkv_trainer *t, bool end, rwkv_error *err)
+{
+    for (const char *name = t->options.exports; name && *name;) {
+        size_t n = strcspn(name, ",");
+        RW_TRY(export_one(t, name, n, end, err));
+        name += n + (name[n] == ',');
+    }
+    return RWKV_OK;
+}
