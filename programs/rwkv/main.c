@@ -11,6 +11,8 @@
 #include "options.h"
 #include "say.h"
 
+/* One a line: */
+/* clang-format off */
 static const struct rw_command commands[] = {
     {"batch", rw_cmd_batch},
     {"bench", rw_cmd_bench},
@@ -30,6 +32,7 @@ static const struct rw_command commands[] = {
     {"train", rw_cmd_train},
     {"version", rw_cmd_version},
 };
+/* clang-format on */
 
 int rw_cmd_version(int argc, char **argv)
 {
