@@ -6,6 +6,8 @@
  */
 #include "backward.h"
 
+#include "allocations.h"
+
 /* --- norm and token shift ----------------------------------------------------------------------
  */
 
@@ -525,6 +527,35 @@ static void test_adamw(void **state)
     rw_free(in);
 }
 
+/* --- scratch -----------------------------------------------------------------------------------
+ */
+
+static void test_scratch(void **state)
+{
+    struct rw_backend *be = open_backend(2, rw_cpu_detect(), 64), *more;
+    const struct rw_backward_ops *ops = be->ops->backward;
+    rwkv_error err;
+    char size[32];
+
+    (void)state;
+    size_t some = ops->scratch_bytes(be, 4096, 2048, 64);
+    more = open_backend(3, rw_cpu_detect(), 64);
+    assert_true(ops->scratch_bytes(be, 8192, 2048, 64) > some);
+    assert_true(ops->scratch_bytes(be, 4096, 2048, 128) > some);
+    assert_true(ops->scratch_bytes(more, 4096, 2048, 64) > some);
+    assert_int_equal(ops->prepare(be, 128, MAX_COLS, 64, &err), RWKV_OK);
+    let_aligned_fail(true);
+    rwkv_status status = ops->prepare(be, 4096, 2048, 64, &err);
+    let_aligned_fail(false);
+    if (COUNTS) {
+        snprintf(size, sizeof size, "%zu bytes", some);
+        assert_int_equal(status, RWKV_ERROR_MEMORY);
+        assert_non_null(strstr(err.message, size));
+    }
+    be->ops->free(be);
+    more->ops->free(more);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -533,7 +564,7 @@ int main(void)
         cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_largest),
         cmocka_unit_test(test_epilogues),     cmocka_unit_test(test_embed),
         cmocka_unit_test(test_arrays),        cmocka_unit_test(test_sum_squares),
-        cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_adamw),         cmocka_unit_test(test_scratch),
     };
 
     machines[1] = rw_cpu_detect();

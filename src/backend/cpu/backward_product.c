@@ -6,7 +6,9 @@
 #include "backend/cpu/cpu_int.h"
 #include "base/status.h"
 
-#define MAX_OPS 8 /* done at the same time */
+#define MAX_OPS 8               /* done at the same time */
+#define LEAST_ROWS ((size_t)48) /* of a tile: a multiple of the kernels' tiles */
+#define TILES_A_THREAD 4        /* or threads would wait for the last one */
 
 /* out [rows, cols] (+)= Σ_i A(i, row) B(i, col), as kernels.h has it. */
 struct product {
@@ -19,6 +21,8 @@ struct product {
 struct job {
     struct rw_backend_cpu *cpu;
     const struct product *products;
+    size_t n;
+    size_t rows; /* of a tile */
     bool bf16;
 };
 
@@ -27,20 +31,28 @@ static size_t tiles_across(const struct product *p)
     return (p->whole.cols + RW_PRODUCT_COLS - 1) / RW_PRODUCT_COLS;
 }
 
-static size_t tiles(const struct product *p)
+static size_t tiles(const struct job *job, const struct product *p)
 {
-    return (p->whole.rows + RW_PRODUCT_ROWS - 1) / RW_PRODUCT_ROWS * tiles_across(p);
+    return (p->whole.rows + job->rows - 1) / job->rows * tiles_across(p);
+}
+
+static size_t all_tiles(const struct job *job)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < job->n; i++)
+        count += tiles(job, &job->products[i]);
+    return count;
 }
 
 static void tile(const struct job *job, const struct product *p, size_t index, float *scratch)
 {
     const struct rw_kernels *k = &job->cpu->kernels;
-    size_t row = index / tiles_across(p) * RW_PRODUCT_ROWS;
+    size_t row = index / tiles_across(p) * job->rows;
     size_t col = index % tiles_across(p) * RW_PRODUCT_COLS;
     const float *a = p->a + row * p->whole.a_row, *b = p->b + col * p->whole.b_col;
     float *out = p->out + row * p->whole.ld + col;
     struct rw_product part = p->whole;
-    part.rows = RW_MIN(p->whole.rows - row, (size_t)RW_PRODUCT_ROWS);
+    part.rows = RW_MIN(p->whole.rows - row, job->rows);
     part.cols = RW_MIN(p->whole.cols - col, (size_t)RW_PRODUCT_COLS);
     for (size_t i = 0; i < p->whole.depth; i += RW_PRODUCT_DEPTH) {
         part.depth = RW_MIN(p->whole.depth - i, (size_t)RW_PRODUCT_DEPTH);
@@ -56,19 +68,18 @@ static void piece(void *ctx, size_t index, size_t thread)
 {
     const struct job *job = ctx;
     const struct product *p = job->products;
-    for (; index >= tiles(p); p++)
-        index -= tiles(p);
+    for (; index >= tiles(job, p); p++)
+        index -= tiles(job, p);
     tile(job, p, index, rw_cpu_thread_scratch(job->cpu, thread));
 }
 
 static void multiply(struct rw_backend *be, const struct product *products, size_t n,
                      enum rw_precision precision)
 {
-    struct job job = {rw_cpu(be), products, precision == RW_PRECISION_BF16};
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++)
-        count += tiles(&products[i]);
-    rw_pool_each(job.cpu->pool, piece, &job, count);
+    struct job job = {rw_cpu(be), products, n, RW_PRODUCT_ROWS, precision == RW_PRECISION_BF16};
+    while (job.rows > LEAST_ROWS && all_tiles(&job) < TILES_A_THREAD * be->threads)
+        job.rows /= 2;
+    rw_pool_each(job.cpu->pool, piece, &job, all_tiles(&job));
 }
 
 static struct product forward(const struct rw_matmul *op, size_t tokens)

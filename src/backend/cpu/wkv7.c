@@ -6,6 +6,9 @@
 #include <assert.h>
 
 #include "backend/cpu/cpu_int.h"
+#include "base/status.h"
+
+#define TOKENS ((size_t)64) /* gone through at a time */
 
 static_assert(RW_MAX_HEAD_SIZE <= RW_WKV7_MAX_HEAD, "kernels take every head size");
 
@@ -34,22 +37,32 @@ static void run_inputs(const struct rw_kernels *k, const struct rw_wkv7 *op, siz
     k->wkv7_inputs(&head, op->head_size);
 }
 
-static void run_head(const struct rw_kernels *k, const struct rw_wkv7 *op,
-                     const struct rw_span *span, size_t h)
+/* `count` tokens, whose first row is at `first`. */
+static void run_tokens(const struct rw_kernels *k, const struct rw_wkv7 *op, float *S, size_t first,
+                       size_t count, size_t c)
 {
-    size_t n = op->head_size;
-    size_t channels = op->heads * n;
-    size_t c = h * n;
-    size_t first = span->first * channels + c;
-    for (size_t t = 0; t < span->count; t++)
+    size_t n = op->head_size, channels = op->heads * n;
+    for (size_t t = 0; t < count; t++)
         run_inputs(k, op, first + t * channels, c);
-    k->wkv7(op->y + first, span->state + op->state + h * n * n, op->r + first, op->w + first,
-            op->k + first, op->v + first, op->a + first, op->b + first, span->count, channels, n);
-    for (size_t t = 0; t < span->count; t++) {
+    k->wkv7(op->y + first, S, op->r + first, op->w + first, op->k + first, op->v + first,
+            op->a + first, op->b + first, count, channels, n);
+    for (size_t t = 0; t < count; t++) {
         size_t at = first + t * channels;
         k->wkv7_output(op->out + at, op->y + at, op->r + at, op->k + at, op->v + at, op->g + at,
                        op->r_k + c, op->norm_weight + c, op->norm_bias + c, op->eps, n);
     }
+}
+
+/* Rows of a head are far apart: what one step of a token leaves is still in the second cache for
+ * the next one if there are not too many. */
+static void run_head(const struct rw_kernels *k, const struct rw_wkv7 *op,
+                     const struct rw_span *span, size_t h)
+{
+    size_t n = op->head_size, channels = op->heads * n;
+    float *S = span->state + op->state + h * n * n;
+    for (size_t t = 0; t < span->count; t += TOKENS)
+        run_tokens(k, op, S, (span->first + t) * channels + h * n, RW_MIN(span->count - t, TOKENS),
+                   h * n);
 }
 
 static void one_head(void *ctx, size_t piece, size_t thread)
