@@ -146,6 +146,16 @@ static void wkv7_free(struct wkv7 *m)
     rw_free(m);
 }
 
+static void with_value_mix(struct rw_wkv7_backward *op, const struct variable *v, size_t at)
+{
+    op->dv_first = v[V_FIRST].d + at;
+    op->dv_gate = v[GATE].d + at;
+    op->dv0 = v[V0].d;
+    op->v_first = v[V_FIRST].value + at;
+    op->v_gate = v[GATE].value + at;
+    op->v0 = v[V0].value;
+}
+
 /* Derivatives by the states left behind become those by what the spans begin with, in place. */
 static void wkv7_back(struct rw_backend *be, struct wkv7 *m, size_t first, size_t n)
 {
@@ -196,14 +206,8 @@ static void wkv7_back(struct rw_backend *be, struct wkv7 *m, size_t first, size_
                                   .state = 5,
                                   .heads = HEADS,
                                   .head_size = N};
-    if (!m->first) {
-        op.dv_first = v[V_FIRST].d + at;
-        op.dv_gate = v[GATE].d + at;
-        op.dv0 = v[V0].d;
-        op.v_first = v[V_FIRST].value + at;
-        op.v_gate = v[GATE].value + at;
-        op.v0 = v[V0].value;
-    }
+    if (!m->first)
+        with_value_mix(&op, v, at);
     for (size_t i = 0; i < RW_WKV7_TERMS; i++)
         op.terms[i] = m->terms[i];
     be->ops->backward->wkv7(be, &op, &batch);
