@@ -66,6 +66,17 @@ RWKV_API rwkv_status rwkv_data_build(const char *out, const char *const *inputs,
                                      const rwkv_vocab *vocab, const rwkv_data_options *options,
                                      rwkv_data_stats *stats, rwkv_error *err);
 
+/* Receives documents, in order, each in one piece or several, which are cut between words; `end` is
+ * non-zero with the last. Another status than RWKV_OK stops and is handed on. */
+typedef rwkv_status (*rwkv_data_text_fn)(void *user, const char *text, size_t size, int end,
+                                         rwkv_error *err);
+
+/* Read texts as rwkv_data_build does, for other uses. Of `options` (nullable) only format, field,
+ * progress and its user count. */
+RWKV_API rwkv_status rwkv_data_texts(const char *const *inputs, size_t n_inputs,
+                                     const rwkv_data_options *options, rwkv_data_text_fn text,
+                                     void *user, rwkv_error *err);
+
 /* --- reading ---------------------------------------------------------------------------------- */
 
 typedef struct rwkv_data rwkv_data; /* may be used by many threads at once */

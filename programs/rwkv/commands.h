@@ -36,6 +36,7 @@ int rw_cmd_run(int argc, char **argv);
 int rw_cmd_tokenize(int argc, char **argv);
 int rw_cmd_train(int argc, char **argv);
 int rw_cmd_version(int argc, char **argv);
+int rw_cmd_vocab(int argc, char **argv);
 
 /* Print the page of a command (NULL: the program's own); of "data build" that of "data". Returns an
  * exit status. */

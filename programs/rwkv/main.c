@@ -31,6 +31,7 @@ static const struct rw_command commands[] = {
     {"tokenize", rw_cmd_tokenize},
     {"train", rw_cmd_train},
     {"version", rw_cmd_version},
+    {"vocab", rw_cmd_vocab},
 };
 /* clang-format on */
 

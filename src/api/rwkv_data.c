@@ -9,6 +9,7 @@
 #include "train/data_build.h"
 #include "train/data_check.h"
 #include "train/order.h"
+#include "train/texts.h"
 
 #define SEPARATORS (1 << 24) /* ids of vocabularies are below, too */
 
@@ -31,6 +32,20 @@ rwkv_status rwkv_data_build(const char *out, const char *const *inputs, size_t n
     for (size_t i = 0; i < n_inputs; i++)
         REQUIRE(inputs[i]);
     return rw_data_build(out, inputs, n_inputs, vocab, options, stats ? stats : &unused, err);
+}
+
+rwkv_status rwkv_data_texts(const char *const *inputs, size_t n_inputs,
+                            const rwkv_data_options *options, rwkv_data_text_fn text, void *user,
+                            rwkv_error *err)
+{
+    static const rwkv_data_options defaults;
+    REQUIRE(inputs && n_inputs > 0 && text);
+    if (!options)
+        options = &defaults;
+    REQUIRE(options->format <= RWKV_DATA_LINES);
+    for (size_t i = 0; i < n_inputs; i++)
+        REQUIRE(inputs[i]);
+    return rw_texts_each(inputs, n_inputs, options, text, user, err);
 }
 
 rwkv_status rwkv_data_open(const char *path, rwkv_data **out, rwkv_error *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/status.h"
+#include "api/api_int.h"
 #include "text/vocab.h"
+#include "text/vocab_train.h"
 
 rwkv_status rwkv_vocab_open(const char *path, rwkv_vocab **out, rwkv_error *err)
 {
@@ -55,4 +56,47 @@ rwkv_status rwkv_vocab_decode(const rwkv_vocab *vocab, const int32_t *tokens, si
         return rw_fail(err, RWKV_ERROR_ARGUMENT,
                        "rwkv_vocab_decode: vocab, tokens, text or size is NULL");
     return rw_vocab_decode(vocab, tokens, n_tokens, text, capacity, size, err);
+}
+
+/* --- rwkv_vocab.h ----------------------------------------------------------------------------- */
+
+rwkv_status rwkv_vocab_trainer_new(const rwkv_vocab_trainer_options *options,
+                                   rwkv_vocab_trainer **out, rwkv_error *err)
+{
+    REQUIRE(options && out);
+    return rw_vocab_trainer_new(options, out, err);
+}
+
+void rwkv_vocab_trainer_free(rwkv_vocab_trainer *trainer)
+{
+    rw_vocab_trainer_free(trainer);
+}
+
+rwkv_status rwkv_vocab_trainer_keep(rwkv_vocab_trainer *trainer, const void *token, size_t size,
+                                    rwkv_error *err)
+{
+    REQUIRE(trainer && token);
+    return rw_vocab_trainer_keep(trainer, token, size, err);
+}
+
+rwkv_status rwkv_vocab_trainer_add(rwkv_vocab_trainer *trainer, const void *text, size_t size,
+                                   rwkv_error *err)
+{
+    REQUIRE(trainer && (text || size == 0));
+    return rw_vocab_trainer_add(trainer, text, size, err);
+}
+
+rwkv_status rwkv_vocab_trainer_run(rwkv_vocab_trainer *trainer, rwkv_progress_fn progress,
+                                   void *user, rwkv_vocab **out, rwkv_vocab_training *result,
+                                   rwkv_error *err)
+{
+    REQUIRE(trainer && out);
+    return rw_vocab_trainer_run(trainer, progress, user, out, result, err);
+}
+
+rwkv_status rwkv_vocab_save(const rwkv_vocab *vocab, const char *path, int overwrite,
+                            rwkv_error *err)
+{
+    REQUIRE(vocab && path);
+    return rw_vocab_save(vocab, path, overwrite != 0, err);
 }

@@ -84,6 +84,12 @@ rwkv_status rw_vocab_encode_some(const struct rwkv_vocab *vocab, const char *tex
 rwkv_status rw_vocab_decode(const struct rwkv_vocab *vocab, const int32_t *tokens, size_t n_tokens,
                             char *text, size_t capacity, size_t *size, rwkv_error *err);
 
+/* --- writing --- */
+
+/* As a text file that rw_vocab_open reads, whole or not at all. */
+rwkv_status rw_vocab_save(const struct rwkv_vocab *vocab, const char *path, bool overwrite,
+                          rwkv_error *err);
+
 /* --- writing into a GGUF --- */
 
 /* Append the text by which a GGUF stores token `id` and return its type: the bytes in the escaped

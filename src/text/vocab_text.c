@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Vocabularies as text, in the format of rwkv_vocab_v20230424.txt: a token a line,
+ * Vocabularies as text, read and written, in the format of rwkv_vocab_v20230424.txt: a token a
+ * line,
  *
  *     ID LITERAL LENGTH            261 '\n\n' 2            129 b'\x80' 1
  *
@@ -9,7 +10,9 @@
  * what Python itself would only warn of is refused. Lines end in LF or CR LF.
  */
 #include <string.h>
+#include <unistd.h>
 
+#include "base/output.h"
 #include "base/status.h"
 #include "base/utf8.h"
 #include "text/vocab_int.h"
@@ -212,5 +215,75 @@ rwkv_status rw_vocab_from_memory(const void *text, size_t size, const char *name
 done:
     rw_str_fini(&token);
     rw_vocab_builder_fini(&b);
+    return status;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+/* Characters that Python's repr() would not show as they are, of those that vocabularies hold. */
+static bool is_shown(uint32_t code)
+{
+    return code >= 0x20 && !(code >= 0x7f && code <= 0xa0) && code != 0xad &&
+           !(code >= 0x2000 && code <= 0x200f) && !(code >= 0x2028 && code <= 0x202f) &&
+           code != 0x3000 && code != 0xfeff && code < 0xe0000 && !(code >= 0xe000 && code < 0xf900);
+}
+
+static void add_code(struct rw_str *to, uint32_t code)
+{
+    if (code == '\n' || code == '\r' || code == '\t')
+        rw_str_adds(to, code == '\n' ? "\\n" : code == '\r' ? "\\r" : "\\t");
+    else if (code < 0x100)
+        rw_str_printf(to, "\\x%02x", (unsigned)code);
+    else
+        rw_str_printf(to, code < 0x10000 ? "\\u%04x" : "\\U%08x", (unsigned)code);
+}
+
+static void add_literal(struct rw_str *to, const uint8_t *bytes, size_t size)
+{
+    bool text = rw_utf8_valid(bytes, size);
+    char quote = memchr(bytes, '\'', size) && !memchr(bytes, '"', size) ? '"' : '\'';
+    if (!text)
+        rw_str_addc(to, 'b');
+    rw_str_addc(to, quote);
+    for (size_t at = 0, length = 1; at < size; at += length) {
+        uint32_t code = bytes[at];
+        if (text)
+            rw_utf8_next(bytes + at, size - at, &length, &code);
+        if (code == (uint8_t)quote || code == '\\')
+            rw_str_printf(to, "\\%c", (char)code);
+        else if (text ? is_shown(code) : code >= 0x20 && code < 0x7f)
+            rw_str_add(to, bytes + at, length);
+        else
+            add_code(to, code);
+    }
+    rw_str_addc(to, quote);
+}
+
+rwkv_status rw_vocab_save(const struct rwkv_vocab *vocab, const char *path, bool overwrite,
+                          rwkv_error *err)
+{
+    struct rw_output *output;
+    struct rw_str text = {0};
+    if (!overwrite && access(path, F_OK) == 0)
+        return rw_fail(err, RWKV_ERROR_IO, "%s: is there already", path);
+    for (size_t id = 0; id < rw_vocab_size(vocab); id++) {
+        size_t size;
+        const char *bytes = rw_vocab_token(vocab, (int32_t)id, &size);
+        if (size == 0)
+            continue;
+        rw_str_printf(&text, "%zu ", id);
+        add_literal(&text, (const uint8_t *)bytes, size);
+        rw_str_printf(&text, " %zu\n", size);
+    }
+    rwkv_status status = text.failed ? rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory", path)
+                                     : rw_output_open(&output, path, err);
+    if (status == RWKV_OK) {
+        status = rw_output_write(output, text.data, text.size, err);
+        if (status == RWKV_OK)
+            status = rw_output_commit(output, err);
+        else
+            rw_output_discard(output);
+    }
+    rw_str_fini(&text);
     return status;
 }

@@ -167,30 +167,42 @@ static rwkv_status add_document(const struct rw_tokenizing *t, struct rw_text_un
     return RWKV_OK;
 }
 
-static rwkv_status tokenize_line(const struct rw_tokenizing *t, struct rw_text_unit *u,
-                                 const char *line, size_t size, rwkv_error *err)
+rwkv_status rw_line_text(const char *line, size_t size, const char *field, struct json_t **object,
+                         const char **text, size_t *n, rwkv_error *err)
 {
     json_error_t error;
-    json_auto_t *object =
+    *object =
         json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
-    if (!object)
+    if (!*object)
         return rw_fail(err, RWKV_ERROR_FORMAT, "not JSON at byte %d: %s", error.position,
                        error.text);
-    if (!json_is_object(object))
-        return rw_fail(err, RWKV_ERROR_FORMAT, "wanted an object, found %s", kind_of(object));
-    const json_t *value = json_object_get(object, t->field);
+    if (!json_is_object(*object))
+        return rw_fail(err, RWKV_ERROR_FORMAT, "wanted an object, found %s", kind_of(*object));
+    const json_t *value = json_object_get(*object, field);
     if (!json_is_string(value))
-        return rw_fail(err, RWKV_ERROR_FORMAT, "wanted a string as \"%s\", found %s", t->field,
+        return rw_fail(err, RWKV_ERROR_FORMAT, "wanted a string as \"%s\", found %s", field,
                        kind_of(value));
-    return add_document(t, u, json_string_value(value), json_string_length(value), err);
+    *text = json_string_value(value);
+    *n = json_string_length(value);
+    return RWKV_OK;
 }
 
-static bool is_blank(const char *line, size_t size)
+bool rw_line_is_blank(const char *line, size_t size)
 {
     for (size_t i = 0; i < size; i++)
         if (!memchr(" \t\r", line[i], 3))
             return false;
     return true;
+}
+
+static rwkv_status tokenize_line(const struct rw_tokenizing *t, struct rw_text_unit *u,
+                                 const char *line, size_t size, rwkv_error *err)
+{
+    json_auto_t *object = NULL;
+    const char *text;
+    size_t n;
+    RW_TRY(rw_line_text(line, size, t->field, &object, &text, &n, err));
+    return add_document(t, u, text, n, err);
 }
 
 /* A byte order mark at a file's beginning is none of JSON's. */
@@ -214,7 +226,7 @@ static void tokenize_lines(const struct rw_tokenizing *t, struct rw_text_unit *u
         size_t next = begin + size + 1;
         leave_mark(&t->corpus->parts[u->part], begin, &line, &size);
         begin = next;
-        if (is_blank(line, size) || tokenize_line(t, u, line, size, &err) == RWKV_OK)
+        if (rw_line_is_blank(line, size) || tokenize_line(t, u, line, size, &err) == RWKV_OK)
             continue;
         if (u->skipped == 0) {
             u->wrong = err;
