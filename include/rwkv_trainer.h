@@ -145,7 +145,8 @@ typedef struct rwkv_train_plan {
     uint64_t memory_available; /* 0: unknown */
     double ops_per_token;      /* 6 a weight outside the embedding, and three passes of the
                                   recurrence; what checkpointing computes again is not counted */
-    size_t threads;
+    size_t processes, rank; /* that train together, and which of them this is: 0, 1, … */
+    size_t threads;         /* of this one */
     const char *isa;
 } rwkv_train_plan;
 

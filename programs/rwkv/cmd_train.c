@@ -16,15 +16,17 @@ static rwkv_status train(struct rw_train *t, rwkv_error *err)
     t->options.cancel = &rw_interrupted;
     RW_GO(rwkv_trainer_open(&t->options, &trainer, err));
     rwkv_trainer_get_plan(trainer, &plan);
-    if (!t->quiet)
+    bool first = plan.rank == 0; /* of several processes one speaks for all */
+    if (first && !t->quiet)
         rw_train_show_plan(t, &plan);
     if (t->plan)
         goto done;
-    RW_GO(rw_train_keep(t, err));
+    if (first)
+        RW_GO(rw_train_keep(t, err));
     rw_interrupt_catch();
     status = rwkv_trainer_run(trainer, rw_train_show_event, t, err);
     rw_show_status("");
-    if (status == RWKV_OK && !rwkv_trainer_finished(trainer) && !t->quiet)
+    if (first && status == RWKV_OK && !rwkv_trainer_finished(trainer) && !t->quiet)
         rw_note("rwkv: stopped and saved; go on with: rwkv train --resume %s\n", t->options.folder);
 done:
     rwkv_trainer_close(trainer);

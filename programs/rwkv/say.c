@@ -107,7 +107,8 @@ int rw_complain(const rwkv_error *err)
     if (err->code == RWKV_ERROR_CANCELLED && rw_interrupted)
         return RW_EXIT_FAILURE; /* the user knows */
     rw_out_flush();
-    fprintf(stderr, "rwkv: %s\n", err->message);
+    if (err->message[0]) /* else another process of the group tells it */
+        fprintf(stderr, "rwkv: %s\n", err->message);
     return RW_EXIT_FAILURE;
 }
 

@@ -37,6 +37,10 @@ void rw_train_show_plan(const struct rw_train *t, const rwkv_train_plan *p)
             rw_show_count(p->ops_per_token).text,
             rw_show_count(p->ops_per_token * (double)p->tokens).text, p->threads,
             p->threads == 1 ? "" : "s", p->isa);
+    if (p->processes > 1)
+        rw_note(
+            "processes   %zu, each with so many threads and a share of every step's sequences\n",
+            p->processes);
     rw_note("memory      %s", rw_show_bytes(p->memory).text);
     if (p->memory_available)
         rw_note(" of %s available", rw_show_bytes(p->memory_available).text);

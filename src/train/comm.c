@@ -45,11 +45,6 @@ void rw_comm_close(struct rw_comm *comm)
         comm->ops->close(comm);
 }
 
-void rw_comm_abort(struct rw_comm *comm)
-{
-    comm->ops->abort(comm);
-}
-
 /* --- a few numbers ---------------------------------------------------------------------------- */
 
 void rw_comm_sum(struct rw_comm *comm, double *values, size_t n)
@@ -61,6 +56,15 @@ void rw_comm_sum(struct rw_comm *comm, double *values, size_t n)
     for (size_t rank = 1; rank < comm->size; rank++)
         for (size_t i = 0; i < n; i++)
             values[i] += all[rank * n + i];
+}
+
+double rw_comm_least(struct rw_comm *comm, double value)
+{
+    const double *all = comm->room;
+    comm->ops->gather(comm, &value, comm->room, sizeof value);
+    for (size_t rank = 0; rank < comm->size; rank++)
+        value = RW_MIN(value, all[rank]);
+    return value;
 }
 
 rwkv_status rw_comm_agree(struct rw_comm *comm, rwkv_status status, rwkv_error *err)
@@ -77,7 +81,11 @@ rwkv_status rw_comm_agree(struct rw_comm *comm, rwkv_status status, rwkv_error *
             continue;
         if (err)
             *err = all[rank];
-        return rank == 0 ? status : rw_fail_within(err, status, "process of rank %zu", rank);
+        if (rank > 0)
+            rw_fail_within(err, status, "process of rank %zu", rank);
+        if (err && comm->rank > 0)
+            err->message[0] = 0;
+        return status;
     }
     return RWKV_OK;
 }

@@ -9,7 +9,7 @@
  *     rw_comm_sum(comm, &loss, 1);                    // the same sum, to the bit, in all of them
  *     rw_comm_close(comm);
  *
- * Every function but abort is called by all processes, in one order; one thread of a process calls
+ * Every function is called by all processes, in one order; one thread of a process calls
  * at a time. Sums are made here, from rank 0 on, and not by the library that carries the numbers:
  * they depend on the number of processes alone.
  *
@@ -36,7 +36,6 @@ struct rw_comm_ops {
                      const struct rw_comm_parcel *in);
     /* all [size × bytes] gets `mine` of every rank, in their order. */
     void (*gather)(struct rw_comm *comm, const void *mine, void *all, size_t bytes);
-    void (*abort)(struct rw_comm *comm);
     void (*close)(struct rw_comm *comm);
 };
 
@@ -56,13 +55,14 @@ struct rw_comm {
 rwkv_status rw_comm_open(struct rw_comm **out, rwkv_error *err);
 /* Waits for the others. NULL is fine. */
 void rw_comm_close(struct rw_comm *comm);
-/* End all processes at once, this one too unless it is alone. */
-void rw_comm_abort(struct rw_comm *comm);
 
 /* values [n] of all, n ≤ RW_COMM_MAX_SUM, added up from rank 0 on. */
 void rw_comm_sum(struct rw_comm *comm, double *values, size_t n);
+/* The least value of all. */
+double rw_comm_least(struct rw_comm *comm, double value);
 
-/* The status of the first rank that has failed, and its message, in all of them. */
+/* The status of the first rank that has failed, in all of them; the message in rank 0, which is to
+ * tell it, and an empty one elsewhere. */
 rwkv_status rw_comm_agree(struct rw_comm *comm, rwkv_status status, rwkv_error *err);
 
 /* Arrays of floats that every process has, cut into a share for each: rank r's is array[cut[r]] up

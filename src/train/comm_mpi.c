@@ -26,7 +26,7 @@
 
 /* clang-format off */
 #define FUNCTIONS(X) \
-    X(Abort) X(Comm_rank) X(Comm_size) X(Finalize) X(Iallgather) X(Init_thread) X(Initialized) \
+    X(Comm_rank) X(Comm_size) X(Finalize) X(Iallgather) X(Init_thread) X(Initialized) \
     X(Irecv) X(Isend) X(Testall)
 /* clang-format on */
 
@@ -128,12 +128,6 @@ static void gather(struct rw_comm *comm, const void *mine, void *all, size_t byt
 
 /* --- the group -------------------------------------------------------------------------------- */
 
-static void abort_all(struct rw_comm *comm)
-{
-    struct comm_mpi *c = mpi_of(comm);
-    c->mpi.Abort(c->mpi.world, 1);
-}
-
 static void free_group(struct comm_mpi *c)
 {
     rw_comm_fini(&c->comm);
@@ -148,7 +142,7 @@ static void close_group(struct rw_comm *comm)
     free_group(c);
 }
 
-static const struct rw_comm_ops ops = {exchange, gather, abort_all, close_group};
+static const struct rw_comm_ops ops = {exchange, gather, close_group};
 
 static rwkv_status start(const struct library *mpi, rwkv_error *err)
 {

@@ -17,18 +17,13 @@ static void gather(struct rw_comm *comm, const void *mine, void *all, size_t byt
     memcpy(all, mine, bytes);
 }
 
-static void stay(struct rw_comm *comm)
-{
-    (void)comm;
-}
-
 static void close_single(struct rw_comm *comm)
 {
     rw_comm_fini(comm);
     rw_free(comm);
 }
 
-static const struct rw_comm_ops ops = {exchange, gather, stay, close_single};
+static const struct rw_comm_ops ops = {exchange, gather, close_single};
 
 rwkv_status rw_comm_single(struct rw_comm **out, rwkv_error *err)
 {

@@ -11,16 +11,6 @@ struct rw_optimizer_group rw_optimizer_group(const struct rw_parameter *paramete
     return (struct rw_optimizer_group){.rate = 1, .decay = matrix ? 1 : 0};
 }
 
-double rw_optimizer_norm(struct rw_backend *be, const struct rw_parameters *parameters,
-                         const float *gradients)
-{
-    double squares = 0;
-    for (size_t i = 0; i < parameters->n; i++)
-        squares += be->ops->backward->sum_squares(be, gradients + parameters->list[i].offset,
-                                                  parameters->list[i].count);
-    return sqrt(squares);
-}
-
 const struct rw_parameter *rw_optimizer_not_finite(struct rw_backend *be,
                                                    const struct rw_parameters *parameters,
                                                    const float *array)
@@ -58,18 +48,4 @@ void rw_optimizer_update(struct rw_backend *be, const struct rw_parameter *param
                                 .c1 = 1 - pow(options->beta1, (double)update),
                                 .c2 = 1 - pow(options->beta2, (double)update)};
     be->ops->backward->adamw(be, &op);
-}
-
-void rw_optimizer_step(struct rw_backend *be, const struct rw_parameters *parameters,
-                       const struct rw_optimizer_arrays *arrays,
-                       const struct rw_optimizer_options *options, double rate, double norm,
-                       uint64_t update)
-{
-    for (size_t i = 0; i < parameters->n; i++) {
-        const struct rw_parameter *p = &parameters->list[i];
-        const struct rw_optimizer_arrays part = {arrays->values + p->offset, arrays->m + p->offset,
-                                                 arrays->v + p->offset,
-                                                 arrays->gradients + p->offset};
-        rw_optimizer_update(be, p, &part, p->count, options, rate, norm, update);
-    }
 }

@@ -3,9 +3,11 @@
  * AdamW over all parameters of a model, with the groups of the reference trainer and a clip on the
  * norm of the whole gradient.
  *
- *     norm = rw_optimizer_norm(be, &parameters, gradients);
+ *     norm = …;                                        // of all gradients together
  *     if (isfinite(norm))
- *         rw_optimizer_step(be, &parameters, &arrays, &options, rate, norm, ++updates);
+ *         for (each parameter, or piece of one)
+ *             rw_optimizer_update(be, parameter, &arrays, count, &options, rate, norm, updates +
+ * 1);
  */
 #ifndef RW_TRAIN_OPTIMIZER_H
 #define RW_TRAIN_OPTIMIZER_H
@@ -34,11 +36,6 @@ struct rw_optimizer_group {
 
 struct rw_optimizer_group rw_optimizer_group(const struct rw_parameter *parameter);
 
-/* The 2-norm of all gradients together, tensor by tensor in double precision. Not finite when an
- * element is not. */
-double rw_optimizer_norm(struct rw_backend *be, const struct rw_parameters *parameters,
-                         const float *gradients);
-
 /* The first tensor of an array that holds a number that is not finite, or NULL. */
 const struct rw_parameter *rw_optimizer_not_finite(struct rw_backend *be,
                                                    const struct rw_parameters *parameters,
@@ -48,15 +45,10 @@ const struct rw_parameter *rw_optimizer_not_finite(struct rw_backend *be,
 double rw_optimizer_clip(double clip, double norm);
 
 /* Update number `update` = 1, 2, … at learning rate `rate`, of `count` numbers of one parameter:
- * arrays point at the first of them. */
+ * arrays point at the first of them. `norm` is that of the whole gradient. */
 void rw_optimizer_update(struct rw_backend *be, const struct rw_parameter *parameter,
                          const struct rw_optimizer_arrays *arrays, size_t count,
                          const struct rw_optimizer_options *options, double rate, double norm,
                          uint64_t update);
-/* The same of all parameters. */
-void rw_optimizer_step(struct rw_backend *be, const struct rw_parameters *parameters,
-                       const struct rw_optimizer_arrays *arrays,
-                       const struct rw_optimizer_options *options, double rate, double norm,
-                       uint64_t update);
 
 #endif

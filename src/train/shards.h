@@ -57,8 +57,8 @@ void rw_shards_end(struct rw_shards *s);
 double rw_shards_squares(const struct rw_shards *s, struct rw_backend *be, const float *array);
 size_t rw_shards_not_finite(const struct rw_shards *s, struct rw_backend *be, const float *array);
 
-/* rw_optimizer_step on the own share, then all weights in all processes. arrays->m and ->v hold the
- * share alone, the others everything. */
+/* rw_optimizer_update on the own share, then all weights in all processes. arrays->m and ->v hold
+ * the share alone, the others everything. */
 void rw_shards_update(struct rw_shards *s, struct rw_backend *be,
                       const struct rw_optimizer_arrays *arrays,
                       const struct rw_optimizer_options *options, double rate, double norm,

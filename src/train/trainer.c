@@ -31,25 +31,28 @@ static bool due(uint64_t every, uint64_t step)
 
 /* --- a step ----------------------------------------------------------------------------------- */
 
-static rwkv_status read_batch(struct rwkv_trainer *t, size_t micro, rwkv_error *err)
+static rwkv_status read_batch(struct rwkv_trainer *t, uint64_t first, size_t n, rwkv_error *err)
 {
-    size_t batch = t->options.batch, context = t->options.context;
-    for (size_t i = 0; i < batch; i++)
-        RW_TRY(rw_dataset_sample(t->data, t->state.step, micro * batch + i,
-                                 t->tokens + i * (context + 1), err));
-    rw_trainer_set_sequences(t, batch);
+    size_t context = t->options.context;
+    for (size_t i = 0; i < n; i++)
+        RW_TRY(rw_dataset_sample(t->data, t->state.step, first + i, t->tokens + i * (context + 1),
+                                 err));
+    rw_trainer_set_sequences(t, n);
     return RWKV_OK;
 }
 
-/* The gradient of all micro-batches; stops early when cancelled. */
-static rwkv_status accumulate(struct rwkv_trainer *t, uint64_t *bytes, rwkv_error *err)
+/* The gradient of this process' micro-batches; stops early when cancelled. */
+static rwkv_status accumulate(struct rwkv_trainer *t, rwkv_error *err)
 {
-    *bytes = 0;
+    uint64_t at, end;
     rw_step_begin(&t->step);
-    for (size_t micro = 0; micro < t->options.accumulate && !cancelled(t); micro++) {
-        RW_TRY(read_batch(t, micro, err));
-        rw_step_add(&t->step, t->sequences, t->options.batch, t->plan.tokens_per_step);
-        *bytes += rw_trainer_bytes(t, t->options.batch);
+    rw_trainer_part(t, t->options.batch * t->options.accumulate, &at, &end);
+    while (at < end && !cancelled(t)) {
+        size_t n = (size_t)RW_MIN((uint64_t)t->gradient_options.sequences, end - at);
+        RW_TRY(read_batch(t, at, n, err));
+        at += n;
+        rw_step_add(&t->step, t->sequences, n, t->plan.tokens_per_step, at == end);
+        t->step.bytes += (double)rw_trainer_bytes(t, n);
     }
     return RWKV_OK;
 }
@@ -80,13 +83,13 @@ static void note_log(struct rwkv_trainer *t, rwkv_status status, const rwkv_erro
 }
 
 static void report_step(struct rwkv_trainer *t, const struct rw_step_result *result, double rate,
-                        uint64_t bytes, double seconds)
+                        double seconds)
 {
     rwkv_error err = {0};
     rwkv_train_event e = rw_trainer_event(t, RWKV_TRAIN_STEP);
     double done = (double)(t->state.step - t->plan.step);
     e.loss = result->loss / (double)t->plan.tokens_per_step;
-    e.bits_per_byte = rw_trainer_bits_per_byte(t, result->loss, bytes);
+    e.bits_per_byte = rw_trainer_bits_per_byte(t, result->loss, (uint64_t)result->bytes);
     e.learning_rate = rate;
     e.gradient_norm = result->norm;
     e.tokens_per_second = (double)t->plan.tokens_per_step / seconds;
@@ -94,6 +97,8 @@ static void report_step(struct rwkv_trainer *t, const struct rw_step_result *res
         e.share_of_peak = t->plan.ops_per_token * e.tokens_per_second / t->peak;
     e.seconds_left = (e.seconds - t->before) / done * (double)(e.steps - e.step);
     t->event(t->user, &e);
+    if (!t->log)
+        return;
     const struct rw_log_step record = {.step = e.step,
                                        .tokens = e.tokens,
                                        .loss = e.loss,
@@ -107,39 +112,47 @@ static void report_step(struct rwkv_trainer *t, const struct rw_step_result *res
     note_log(t, rw_log_step(t->log, &record, &err), &err);
 }
 
-/* One step, or nothing when cancelled in its middle. */
+/* One step, or nothing when a process was cancelled or failed in its middle. */
 static rwkv_status do_step(struct rwkv_trainer *t, rwkv_error *err)
 {
     struct rw_step_result result;
-    uint64_t bytes;
     double start = rw_env_seconds(), rate = rw_schedule_rate(&t->schedule, t->state.step);
-    RW_TRY(accumulate(t, &bytes, err));
-    if (cancelled(t))
-        return RWKV_OK;
+    rwkv_status status = accumulate(t, err);
+    t->step.stop = status != RWKV_OK || cancelled(t);
     bool updated = rw_step_end(&t->step, rate, t->state.updates + 1, &result);
+    t->stopping = result.stopped;
+    if (result.stopped)
+        return rw_comm_agree(t->comm, status, err);
     if (!updated)
         RW_TRY(blame(t, &result, err));
     t->state.updates += updated;
     t->state.step++;
     t->state.tokens += t->plan.tokens_per_step;
-    report_step(t, &result, rate, bytes, rw_env_seconds() - start);
+    report_step(t, &result, rate, rw_env_seconds() - start);
     return RWKV_OK;
 }
 
 /* --- what happens between steps --------------------------------------------------------------- */
 
-static rwkv_status save(struct rwkv_trainer *t, rwkv_error *err)
+static rwkv_status write_checkpoint(struct rwkv_trainer *t,
+                                    const struct rw_checkpoint_arrays *arrays, rwkv_error *err)
 {
-    const struct rw_checkpoint_arrays arrays = {t->step.values, t->step.m, t->step.v};
     const char *settings = t->options.settings ? t->options.settings : "";
     rwkv_error ignored = {0};
     note_log(t, rw_log_sync(t->log, &ignored), &ignored);
     t->state.milliseconds = (uint64_t)(1000 * rw_trainer_seconds(t));
-    RW_TRY(rw_checkpoint_save(t->checkpoints, t->options.keep, &t->parameters, &arrays, &t->state,
+    RW_TRY(rw_checkpoint_save(t->checkpoints, t->options.keep, &t->parameters, arrays, &t->state,
                               settings, err));
     rwkv_train_event event = rw_trainer_event(t, RWKV_TRAIN_CHECKPOINT);
     t->event(t->user, &event);
     return RWKV_OK;
+}
+
+static rwkv_status save(struct rwkv_trainer *t, rwkv_error *err)
+{
+    const struct rw_checkpoint_arrays arrays = rw_trainer_collect(t);
+    rwkv_status status = t->comm->rank == 0 ? write_checkpoint(t, &arrays, err) : RWKV_OK;
+    return rw_comm_agree(t->comm, status, err);
 }
 
 /* Everything that is due after a step, the checkpoint last: it is not ahead of the log. None of it
@@ -154,9 +167,10 @@ static void after_step(struct rwkv_trainer *t)
         note_log(t, rw_trainer_validate(t, &err), &err);
         rw_trainer_measure(t);
     }
-    if (due(o->sample_every, step))
+    bool first = t->comm->rank == 0;
+    if (first && due(o->sample_every, step))
         note_log(t, rw_trainer_sample(t, &err), &err);
-    if (due(o->export_every, step) && !end)
+    if (first && due(o->export_every, step) && !end)
         note_log(t, rw_trainer_export(t, false, &err), &err);
     if (due(o->checkpoint_every, step) && !end)
         note_log(t, save(t, &err), &err);
@@ -192,8 +206,11 @@ static rwkv_status begin(struct rwkv_trainer *t, rwkv_error *err)
     t->started_at = rw_env_seconds();
     t->before = (double)t->state.milliseconds / 1000;
     tell_notes(t);
-    RW_TRY(open_log(t, err));
-    RW_TRY(rw_trainer_start(t, err));
+    rwkv_status status = t->comm->rank == 0 ? open_log(t, err) : RWKV_OK;
+    if (status == RWKV_OK)
+        status = rw_trainer_start(t, err);
+    RW_TRY(rw_comm_agree(t->comm, status, err));
+    rw_shards_spread(t->step.shards, t->step.values); /* to the bit the same weights in all */
     rw_trainer_measure(t);
     return t->plan.step == 0 ? save(t, err) : RWKV_OK;
 }
@@ -202,30 +219,37 @@ static rwkv_status end(struct rwkv_trainer *t, rwkv_error *err)
 {
     t->finished = t->state.step >= t->plan.steps;
     RW_TRY(save(t, err));
-    if (t->finished)
-        RW_TRY(rw_trainer_export(t, true, err));
-    rwkv_status status = rw_log_close(t->log, t->finished, err);
-    t->log = NULL;
-    return status;
+    rwkv_status status = RWKV_OK;
+    if (t->finished && t->comm->rank == 0)
+        status = rw_trainer_export(t, true, err);
+    if (status == RWKV_OK) {
+        status = rw_log_close(t->log, t->finished, err);
+        t->log = NULL;
+    }
+    return rw_comm_agree(t->comm, status, err);
+}
+
+static void tell_nobody(void *user, const rwkv_train_event *event)
+{
 }
 
 rwkv_status rw_trainer_run(struct rwkv_trainer *t, rwkv_train_event_fn event, void *user,
                            rwkv_error *err)
 {
-    t->event = event;
+    t->event = t->comm->rank == 0 ? event : tell_nobody;
     t->user = user;
     if (t->started)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: this run was started already",
                        t->options.folder);
     RW_TRY(begin(t, err));
-    while (t->state.step < t->plan.steps && !cancelled(t)) {
+    while (t->state.step < t->plan.steps && !t->stopping) {
         rwkv_status status = do_step(t, err);
         if (status != RWKV_OK) { /* what was done before the step is good */
             rwkv_error saving = {0};
             note_log(t, save(t, &saving), &saving);
             return status;
         }
-        if (!cancelled(t))
+        if (!t->stopping)
             after_step(t);
     }
     return end(t, err);

@@ -20,6 +20,7 @@ struct rwkv_trainer {
     bool started, finished;
 
     /* Known once it is open. */
+    struct rw_comm *comm; /* with whom it trains */
     struct rw_backend *backend;
     struct rwkv_vocab *vocab; /* or NULL */
     char vocab_fingerprint[65];
@@ -35,7 +36,9 @@ struct rwkv_trainer {
 
     /* While it runs. */
     struct rw_training_state state;
+    bool stopping; /* as all processes have agreed */
     struct rw_step step;
+    float *whole_m, *whole_v; /* moments of all, where rank 0 puts them together to save them */
     struct rw_sampling *sampling;
     struct rw_log *log;
     int32_t *tokens;                        /* [batch, context + 1] */
@@ -49,6 +52,24 @@ struct rwkv_trainer {
 /* --- trainer_open.c --- */
 
 rwkv_status rw_trainer_start(struct rwkv_trainer *t, rwkv_error *err);
+
+/* --- trainer_group.c: what it takes to be one process of several --- */
+
+/* Threads of this process: unless the user says how many, and where processes are not bound to
+ * processors of their own, those on one machine share them. */
+size_t rw_trainer_threads(const struct rwkv_trainer *t);
+/* Whether all processes have found the same: data, vocabulary, sizes and state. */
+rwkv_status rw_trainer_check_group(struct rwkv_trainer *t, rwkv_error *err);
+/* Of `n` things in order, those that are this process' part: from *first up to *end. */
+void rw_trainer_part(const struct rwkv_trainer *t, uint64_t n, uint64_t *first, uint64_t *end);
+/* Make the shares and take the arrays of moments. */
+rwkv_status rw_trainer_take_shares(struct rwkv_trainer *t, rwkv_error *err);
+void rw_trainer_free_shares(struct rwkv_trainer *t);
+uint64_t rw_trainer_moment_bytes(const struct rwkv_trainer *t); /* of this process */
+/* The whole arrays, in rank 0. */
+struct rw_checkpoint_arrays rw_trainer_collect(struct rwkv_trainer *t);
+/* The weights of a checkpoint, and this process' share of its moments. */
+rwkv_status rw_trainer_load_checkpoint(struct rwkv_trainer *t, rwkv_error *err);
 
 /* --- trainer_report.c --- */
 

@@ -150,7 +150,7 @@ static rwkv_status open_backend(struct rwkv_trainer *t, rwkv_error *err)
                        "cpu: wanted " RW_CPU_NAMES ", as far as this machine has it "
                        "(best: %s), found '%s'",
                        rw_cpu_name(rw_cpu_detect()), t->options.cpu);
-    return rw_backend_cpu_new(&t->backend, (size_t)t->options.threads, cpu, err);
+    return rw_backend_cpu_new(&t->backend, rw_trainer_threads(t), cpu, err);
 }
 
 static void fingerprint_vocab(struct rwkv_trainer *t)
@@ -348,13 +348,14 @@ static void plan_memory(struct rwkv_trainer *t)
     uint64_t array = (uint64_t)t->parameters.floats * sizeof(float);
     rw_gradient_plan(&plan, &t->parameters, t->backend, &t->gradient_options);
     p->parameters = p->gradients = array;
-    p->moments = 2 * array;
+    p->moments = rw_trainer_moment_bytes(t);
     p->activations = plan.saved;
     p->work = plan.work + plan.scratch;
+    p->work += rw_shards_bytes(&t->parameters, t->comm, 0);
     if (t->options.sample_every)
         p->work += rw_sampling_bytes(&t->parameters);
     p->memory = p->parameters + p->gradients + p->moments + p->activations + p->work;
-    p->memory_available = rw_env_memory_available();
+    p->memory_available = rw_env_memory_available() / rw_env_processes_here();
 }
 
 static void make_plan(struct rwkv_trainer *t)
@@ -377,6 +378,8 @@ static void make_plan(struct rwkv_trainer *t)
         .held_out_tokens = info->held_out * o->context,
         .data_share = info->share,
         .ops_per_token = ops_per_token(&t->parameters),
+        .processes = t->comm->size,
+        .rank = t->comm->rank,
         .threads = t->backend->threads,
         .isa = t->backend->isa,
     };
@@ -404,9 +407,14 @@ static rwkv_status check_memory(const struct rwkv_trainer *t, rwkv_error *err)
 static rwkv_status plan(struct rwkv_trainer *t, rwkv_error *err)
 {
     const rwkv_train_options *o = &t->options;
+    size_t all = o->batch * o->accumulate, most = (all + t->comm->size - 1) / t->comm->size;
+    size_t batch = RW_MIN(o->batch, most);
+    if (all < t->comm->size)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "%zu processes cannot share a step of %zu sequences", t->comm->size, all);
     t->gradient_options = (struct rw_gradient_options){
-        .sequences = o->batch,
-        .tokens = o->batch * o->context,
+        .sequences = batch,
+        .tokens = batch * o->context,
         .checkpoint = o->checkpoint != 0,
         .precision = o->precision == RWKV_PRECISION_BF16 ? RW_PRECISION_BF16 : RW_PRECISION_F32,
         .l2wrap = (float)o->l2wrap,
@@ -439,6 +447,19 @@ static void note_data(struct rwkv_trainer *t)
     rw_str_addc(&t->notes, 0);
 }
 
+static rwkv_status prepare(struct rwkv_trainer *t, rwkv_error *err)
+{
+    RW_TRY(open_backend(t, err));
+    RW_TRY(open_vocab(t, err));
+    RW_TRY(open_weights(t, err));
+    RW_TRY(check_model(t, err));
+    RW_TRY(open_data(t, err));
+    RW_TRY(find_state(t, err));
+    RW_TRY(plan(t, err));
+    note_data(t);
+    return RWKV_OK;
+}
+
 rwkv_status rw_trainer_open(struct rwkv_trainer **out, const rwkv_train_options *options,
                             const struct rw_trainer_hooks *hooks, rwkv_error *err)
 {
@@ -449,14 +470,9 @@ rwkv_status rw_trainer_open(struct rwkv_trainer **out, const rwkv_train_options 
     t->hooks = *hooks;
     RW_GO(copy_options(t, options, err));
     RW_GO(check_options(&t->options, err));
-    RW_GO(open_backend(t, err));
-    RW_GO(open_vocab(t, err));
-    RW_GO(open_weights(t, err));
-    RW_GO(check_model(t, err));
-    RW_GO(open_data(t, err));
-    RW_GO(find_state(t, err));
-    RW_GO(plan(t, err));
-    note_data(t);
+    RW_GO(rw_comm_open(&t->comm, err));
+    RW_GO(rw_comm_agree(t->comm, prepare(t, err), err));
+    RW_GO(rw_trainer_check_group(t, err));
     *out = t;
     t = NULL;
 done:
@@ -469,7 +485,7 @@ done:
 static rwkv_status take_arrays(struct rwkv_trainer *t, rwkv_error *err)
 {
     struct rw_step *s = &t->step;
-    float **arrays[] = {&s->values, &s->gradients, &s->m, &s->v};
+    float **arrays[] = {&s->values, &s->gradients};
     size_t floats = t->parameters.floats, batch = t->options.batch;
     for (size_t i = 0; i < RW_COUNT(arrays); i++)
         if (!(*arrays[i] = t->backend->ops->alloc(t->backend, floats)))
@@ -478,16 +494,15 @@ static rwkv_status take_arrays(struct rwkv_trainer *t, rwkv_error *err)
     t->sequences = rw_calloc(batch, sizeof *t->sequences);
     if (!t->tokens || !t->sequences)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a batch of %zu", batch);
-    return RWKV_OK;
+    return rw_trainer_take_shares(t, err);
 }
 
 static rwkv_status load(struct rwkv_trainer *t, rwkv_error *err)
 {
     struct rw_step *s = &t->step;
-    const struct rw_checkpoint_arrays arrays = {s->values, s->m, s->v};
     rwkv_status status;
     if (t->checkpoint)
-        status = rw_checkpoint_load(t->checkpoint, &t->parameters, &arrays, err);
+        status = rw_trainer_load_checkpoint(t, err);
     else if (t->file)
         status = rw_parameters_load(&t->parameters, &t->params, s->values, err);
     else
@@ -520,10 +535,11 @@ void rw_trainer_close(struct rwkv_trainer *t)
 {
     if (!t)
         return;
-    float *arrays[] = {t->step.values, t->step.gradients, t->step.m, t->step.v};
+    float *arrays[] = {t->step.values, t->step.gradients};
     for (size_t i = 0; i < RW_COUNT(arrays); i++)
         if (arrays[i])
             t->backend->ops->release(t->backend, arrays[i]);
+    rw_trainer_free_shares(t);
     rw_log_close(t->log, false, NULL);
     rw_sampling_free(t->sampling);
     rw_gradient_free(t->step.gradient);
@@ -541,6 +557,7 @@ void rw_trainer_close(struct rwkv_trainer *t)
         rw_free((char *)(uintptr_t)*string_of(&t->options, i));
     rw_free(t->checkpoints);
     rw_str_fini(&t->notes);
+    rw_comm_close(t->comm);
     rw_free(t);
 }
 

@@ -62,6 +62,7 @@ void rw_trainer_measure(struct rwkv_trainer *t)
         rates[at] = rate;
     }
     t->peak = rates[MEASURES / 2];
+    rw_comm_sum(t->comm, &t->peak, 1);
 }
 
 double rw_trainer_bits_per_byte(const struct rwkv_trainer *t, double nats, uint64_t bytes)
@@ -93,27 +94,42 @@ void rw_trainer_set_sequences(struct rwkv_trainer *t, size_t n)
 
 /* --- validation ------------------------------------------------------------------------------- */
 
-rwkv_status rw_trainer_validate(struct rwkv_trainer *t, rwkv_error *err)
+/* This process' part of the windows: the sum of its losses, and the bytes of its targets. */
+static rwkv_status evaluate(struct rwkv_trainer *t, uint64_t windows, double *nats, double *bytes,
+                            rwkv_error *err)
 {
-    uint64_t windows = rw_dataset_info(t->data)->held_out, bytes = 0;
     size_t context = t->options.context;
-    double nats = 0;
-    if (t->options.validate_windows)
-        windows = RW_MIN(windows, (uint64_t)t->options.validate_windows);
-    for (uint64_t w = 0; w < windows;) {
-        size_t n = (size_t)RW_MIN((uint64_t)t->options.batch, windows - w);
+    uint64_t w, end;
+    rw_trainer_part(t, windows, &w, &end);
+    while (w < end && !(t->options.cancel && *t->options.cancel)) {
+        size_t n = (size_t)RW_MIN((uint64_t)t->gradient_options.sequences, end - w);
         for (size_t i = 0; i < n; i++)
             RW_TRY(rw_dataset_held_out(t->data, w++, t->tokens + i * (context + 1), err));
         rw_trainer_set_sequences(t, n);
-        rw_gradient_loss(t->step.gradient, t->step.values, t->sequences, n, &nats);
-        bytes += rw_trainer_bytes(t, n);
-        if (t->options.cancel && *t->options.cancel)
-            return RWKV_OK;
+        rw_gradient_loss(t->step.gradient, t->step.values, t->sequences, n, nats);
+        *bytes += (double)rw_trainer_bytes(t, n);
     }
+    return RWKV_OK;
+}
+
+rwkv_status rw_trainer_validate(struct rwkv_trainer *t, rwkv_error *err)
+{
+    uint64_t windows = rw_dataset_info(t->data)->held_out;
+    if (t->options.validate_windows)
+        windows = RW_MIN(windows, (uint64_t)t->options.validate_windows);
+    double sums[] = {0, 0, 0};
+    rwkv_status status = evaluate(t, windows, &sums[0], &sums[1], err);
+    bool cancelled = t->options.cancel && *t->options.cancel;
+    sums[2] = status != RWKV_OK || cancelled;
+    rw_comm_sum(t->comm, sums, RW_COUNT(sums));
+    if (sums[2] > 0)
+        return rw_comm_agree(t->comm, status, err);
     rwkv_train_event event = rw_trainer_event(t, RWKV_TRAIN_VALIDATION);
-    event.loss = nats / (double)(windows * context);
-    event.bits_per_byte = rw_trainer_bits_per_byte(t, nats, bytes);
+    event.loss = sums[0] / (double)(windows * t->options.context);
+    event.bits_per_byte = rw_trainer_bits_per_byte(t, sums[0], (uint64_t)sums[1]);
     t->event(t->user, &event);
+    if (!t->log)
+        return RWKV_OK;
     const struct rw_log_validation record = {.step = event.step,
                                              .loss = event.loss,
                                              .bits_per_byte = event.bits_per_byte,

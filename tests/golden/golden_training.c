@@ -49,7 +49,11 @@ static rwkv_status open_run(struct run *r, const char *init, rwkv_error *err)
     r->step.parameters = &r->parameters;
     r->step.optimizer = (struct rw_optimizer_options){
         .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-18, .decay = 0.1, .clip = 1};
-    status = rw_parameters_load(&r->parameters, &r->params, r->step.values, err);
+    status = rw_comm_open(&r->step.comm, err);
+    if (status == RWKV_OK)
+        status = rw_shards_new(&r->step.shards, &r->parameters, r->step.comm, 0, err);
+    if (status == RWKV_OK)
+        status = rw_parameters_load(&r->parameters, &r->params, r->step.values, err);
     memcpy(r->initial, r->step.values, r->parameters.floats * sizeof(float));
     return status == RWKV_OK
                ? rw_gradient_new(&r->step.gradient, &r->parameters, r->backend, &options, err)
@@ -63,6 +67,8 @@ static void close_run(struct run *r)
         if (arrays[i])
             r->backend->ops->release(r->backend, arrays[i]);
     rw_gradient_free(r->step.gradient);
+    rw_shards_free(r->step.shards);
+    rw_comm_close(r->step.comm);
     rw_parameters_fini(&r->parameters);
     rw_params_close(&r->params);
     rw_file_close(r->file);
@@ -83,7 +89,7 @@ static bool train(struct run *r, size_t s, double rate, double *loss, double *no
             (struct rw_gradient_sequence){.tokens = row, .targets = row + 1, .count = r->context};
     }
     rw_step_begin(&r->step);
-    rw_step_add(&r->step, sequences, r->batch, targets);
+    rw_step_add(&r->step, sequences, r->batch, targets, true);
     bool done = rw_step_end(&r->step, rate, s + 1, &result);
     *loss = result.loss / (double)targets;
     *norm = result.norm;
