@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -61,17 +62,17 @@ static rwkv_status accumulate(struct rwkv_trainer *t, rwkv_error *err)
 static rwkv_status blame(struct rwkv_trainer *t, const struct rw_step_result *result,
                          rwkv_error *err)
 {
-    char what[160] = "all gradients are finite";
-    if (result->culprit)
-        snprintf(what, sizeof what, "the first tensor that is not finite: %s%s",
-                 result->weights ? "" : "the gradient of ", result->culprit->name);
+    char what[240];
+    double loss = result->loss / (double)t->plan.tokens_per_step;
+    snprintf(what, sizeof what,
+             "loss %g, norm of the gradient %g; the first tensor that is not finite: %s%s",
+             fabs(loss), fabs(result->norm), /* NaN has no sign worth showing */
+             !result->culprit || result->weights ? "" : "the gradient of ",
+             result->culprit ? result->culprit->name : "none");
     if (result->weights || t->options.on_nan == RWKV_NAN_STOP)
-        return rw_fail(err, RWKV_ERROR_UNSUPPORTED,
-                       "step %" PRIu64 ": loss %g, norm of the gradient %g; %s", t->state.step + 1,
-                       result->loss / (double)t->plan.tokens_per_step, result->norm, what);
-    rw_trainer_note(t, "step %" PRIu64 " left out: loss %g, norm of the gradient %g; %s",
-                    t->state.step + 1, result->loss / (double)t->plan.tokens_per_step, result->norm,
-                    what);
+        return rw_fail(err, RWKV_ERROR_UNSUPPORTED, "step %" PRIu64 ": %s", t->state.step + 1,
+                       what);
+    rw_trainer_note(t, "step %" PRIu64 " left out: %s", t->state.step + 1, what);
     return RWKV_OK;
 }
 

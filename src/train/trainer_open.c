@@ -115,7 +115,7 @@ static rwkv_status check_options(const rwkv_train_options *o, rwkv_error *err)
         return rw_fail(err, RWKV_ERROR_ARGUMENT,
                        "wanted the length of the run as one of steps, tokens and epochs, found %s",
                        lengths ? "several" : "none");
-    if (!o->model && !o->resume && (o->n_layer == 0 || o->n_embd == 0))
+    if (!o->model && (o->n_layer == 0 || o->n_embd == 0))
         return rw_fail(err, RWKV_ERROR_ARGUMENT,
                        "wanted a model to begin with, or the layers and the width of a new one");
     if (o->model && (o->n_layer || o->n_embd || o->n_vocab || o->n_ffn || o->head_size))
@@ -208,9 +208,10 @@ static rwkv_status open_weights(struct rwkv_trainer *t, rwkv_error *err)
             err, RWKV_ERROR_IO,
             "%s: holds a run already, at step %llu: wanted a new folder, or to resume it",
             o->folder, (unsigned long long)t->checkpoint->state.step);
-    if (o->resume && !t->checkpoint)
-        return rw_fail(err, RWKV_ERROR_IO, "%s: wanted a checkpoint to resume from, found none",
-                       t->checkpoints);
+    if (o->resume && !t->checkpoint) { /* it was killed before the first: nothing is lost */
+        rw_str_printf(&t->notes, "%s: no checkpoint; the run begins", t->checkpoints);
+        rw_str_addc(&t->notes, 0);
+    }
     if (t->checkpoint)
         return rw_parameters_init(&t->parameters, &t->checkpoint->params, err);
     if (o->model) {
@@ -388,6 +389,11 @@ static void make_plan(struct rwkv_trainer *t)
     plan_memory(t);
 }
 
+static unsigned long long mebibytes(uint64_t bytes)
+{
+    return (bytes + (1 << 20) - 1) >> 20;
+}
+
 static rwkv_status check_memory(const struct rwkv_trainer *t, rwkv_error *err)
 {
     uint64_t limit = t->options.memory_limit ? t->options.memory_limit : t->plan.memory_available;
@@ -397,10 +403,8 @@ static rwkv_status check_memory(const struct rwkv_trainer *t, rwkv_error *err)
         err, RWKV_ERROR_MEMORY,
         "training needs %llu MiB (weights, gradients and moments %llu, activations %llu, "
         "the rest %llu), more than the %llu MiB there are; a smaller batch%s needs less",
-        (unsigned long long)(t->plan.memory >> 20),
-        (unsigned long long)((t->plan.parameters * 4) >> 20),
-        (unsigned long long)(t->plan.activations >> 20), (unsigned long long)(t->plan.work >> 20),
-        (unsigned long long)(limit >> 20),
+        mebibytes(t->plan.memory), mebibytes(t->plan.parameters * 4),
+        mebibytes(t->plan.activations), mebibytes(t->plan.work), (unsigned long long)(limit >> 20),
         t->options.checkpoint ? "" : ", or gradient checkpointing,");
 }
 

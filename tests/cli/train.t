@@ -1,0 +1,219 @@
+A run: new weights, a few steps, validation, a model at the end.
+
+  $ for i in 1 2 3 4 5 6 7 8 9; do for j in a b c d e f g h; do printf 'one two three %s %s ' $i $j; done; done > text.txt
+  > rwkv data build -q --vocab bytes text text.txt
+  > cat > set.toml << 'END'
+  > # what all runs here share
+  > data = "text"
+  > vocab = "bytes"
+  > layers = 2
+  > embd = 32
+  > head-size = 16
+  > ctx = 16
+  > batch = 2
+  > warmup = 2
+  > steps = 12
+  > lr = 3e-3
+  > order = 'shuffled'   # every window
+  > held-out = 0.1
+  > checkpoint-every = 2
+  > keep = 2
+  > export = "m.safetensors"
+  > END
+  $ rwkv train --out run set.toml --print-every 6 --validate-windows 4 --threads 1
+  ! model       56.6 k parameters: 2 layers of width 32, heads of 16, channel mix of 128, vocabulary of 256
+  ! data        1.30 k tokens, 128 of them held out
+  ! run         12 steps of 1 × 2 × 16 = 32 tokens, 384 in all, 0.333 epochs
+  ! arithmetic  310 k operations a token, 119 M in all, on 1 thread with * (glob)
+  ! memory      * (glob)
+  !   weights               221 KiB
+  !   gradients             221 KiB
+  !   moments               442 KiB
+  !   activations           220 KiB
+  !   work                  * (glob)
+  ! step 6/12  loss 3.5* (5.1* bits a byte)  lr 0.00239  norm * tokens/s  * % of peak  * left (glob)
+  ! step 12/12  loss 3.3* (4.8* bits a byte)  lr 0.000132  norm * tokens/s  * % of peak  * left (glob)
+  ! step 12  validation loss 3.2* (4.6* bits a byte) (glob)
+  ! step 12  written: run/m.safetensors
+  $ ls run run/checkpoints | grep -v events
+  run:
+  checkpoints
+  config.toml
+  log.jsonl
+  m.safetensors
+  report.html
+  
+  run/checkpoints:
+  step-0000000010.safetensors
+  step-0000000012.safetensors
+  $ rwkv info run/m.safetensors | grep -E 'parameters|ranks'
+  parameters    56.6 k (56608)
+  ranks         w 32, a 32, v 32, g 32
+
+The same run on two threads, and with accumulation and checkpointing, gives the same bits.
+
+  $ rwkv train -q --out two set.toml --threads 2 && cmp run/m.safetensors two/m.safetensors
+  $ rwkv train -q --out three set.toml --batch 1 --accumulate 2 --grad-checkpoint && cmp run/m.safetensors three/m.safetensors
+
+So does one that is killed at twenty moments, and resumed each time, now on one thread and now on two.
+
+  $ rwkv train -q --out killed set.toml & sleep 0.05; kill -9 $! 2> /dev/null; wait
+  > for i in 01 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16 17 18 19; do
+  > if [ -e killed/config.toml ]; then rwkv train -q --resume killed --threads $(( 1 + 1$i % 2 )) &
+  > else rm -rf killed; rwkv train -q --out killed set.toml & fi
+  > sleep 0.$i; kill -9 $! 2> /dev/null; wait; done 2> /dev/null
+  > rwkv train -q --resume killed 2> /dev/null && cmp run/m.safetensors killed/m.safetensors
+  > ls killed/checkpoints; grep -c '"loss"' killed/log.jsonl
+  step-0000000010.safetensors
+  step-0000000012.safetensors
+  13
+
+SIGTERM saves and ends by the signal; the run goes on.
+
+  $ rwkv train -q --out stopped set.toml --steps 100000 & p=$!
+  > while [ ! -e stopped/checkpoints/step-0000000002.safetensors ]; do sleep 0.01; done
+  > kill -TERM $p; wait $p 2> /dev/null; echo $?
+  > rwkv train -q --resume stopped --steps 3 && ls stopped | grep -v events
+  143
+  checkpoints
+  config.toml
+  log.jsonl
+  m.safetensors
+  report.html
+
+Settings on the command line count for more than those of the file, and are kept.
+
+  $ rwkv train -q --resume run --steps 13 && grep -E '^(steps|tokens|data|lr) ' run/config.toml | sed "s|$PWD|HERE|" && ls run/checkpoints
+  data = "HERE/text"
+  steps = 13
+  tokens = 0
+  lr = 0.003
+  step-0000000012.safetensors
+  step-0000000013.safetensors
+
+A checkpoint that was cut short, or changed, is passed over for the one before.
+
+  $ cp -r run cut && truncate -s -1 cut/checkpoints/step-0000000013.safetensors && rwkv train -q --resume cut
+  > cmp run/m.safetensors cut/m.safetensors
+  ! rwkv: note: cut/checkpoints/step-0000000013.safetensors: tensor "head.weight": data_offsets: wanted a range in the 680383 bytes of data, found 647616 to 680384: passed over
+  $ cp -r run bad && printf X | dd of=bad/checkpoints/step-0000000013.safetensors bs=1 seek=20000 conv=notrunc 2> /dev/null
+  > rwkv train -q --resume bad
+  > cmp run/m.safetensors bad/m.safetensors
+  ! rwkv: note: bad/checkpoints/step-0000000013.safetensors: tensor training.m: the checksum is wrong: passed over
+  $ rm -r cut && cp -r run cut && for f in cut/checkpoints/*; do truncate -s 100 $f; done; rwkv train -q --resume cut
+  ! rwkv: cut/checkpoints: no checkpoint is whole; the oldest: cut/checkpoints/step-0000000012.safetensors: header: wanted a length of at most 92 bytes, found 5984
+  [1]
+  $ rm -r cut && cp -r run cut && rm cut/checkpoints/* && cp run/m.safetensors cut/checkpoints/step-0000000014.safetensors && rwkv train -q --resume cut
+  ! rwkv: cut/checkpoints: no checkpoint is whole; the oldest: cut/checkpoints/step-0000000014.safetensors: wanted a checkpoint, found a file without a tensor training.state
+  [1]
+
+Data, vocabulary and batch may not change.
+
+  $ printf 'some other text, and a little more of it than there was' > other.txt
+  > rwkv data build -q --vocab bytes other text.txt other.txt
+  > rwkv train -q --resume run --data other
+  ! rwkv: other: the data have changed since the run began: wanted fingerprint b5de4b93a006a87b…, found 58dc8548b1a4a5f3…
+  [1]
+  $ awk 'BEGIN { for (i = 1; i < 128; i++) printf "%d \"\\x%02x\" 1\n", i, i }' > v.txt
+  > rwkv train -q --resume run --vocab v.txt
+  ! rwkv: v.txt: the vocabulary has changed since the run began: wanted fingerprint 0864c10eb9f122e7…, found 02eb89cc4b1ef7d9…
+  [1]
+  $ rwkv train -q --resume run --batch 4
+  ! rwkv: run/checkpoints/step-0000000013.safetensors: the run cannot go on with another number of sequences a step: wanted 2, found 4
+  [1]
+  $ rwkv train -q --resume run --ctx 8
+  ! rwkv: run/checkpoints/step-0000000013.safetensors: the run cannot go on with another context: wanted 16, found 8
+  [1]
+  $ rwkv train -q --resume run --seed 1
+  ! rwkv: run/checkpoints/step-0000000013.safetensors: the run cannot go on with another seed: wanted 42, found 1
+  [1]
+
+A run that was killed before its first checkpoint begins.
+
+  $ mkdir early && cp two/config.toml early && rwkv train -q --resume early && cmp two/m.safetensors early/m.safetensors
+  ! rwkv: note: early/checkpoints: no checkpoint; the run begins
+
+A full disk: what is there stays, and training goes on where it is not the last word.
+
+  $ cp -r run full && (trap '' XFSZ; ulimit -f 100; rwkv train -q --resume full --steps 16)
+  > ls full/checkpoints; rwkv train -q --resume full --steps 16 && rwkv train -q --resume run --steps 16 && cmp run/m.safetensors full/m.safetensors
+  step-0000000012.safetensors
+  step-0000000013.safetensors
+  ! rwkv: note: full/checkpoints/step-0000000014.safetensors: cannot write at byte 0: File too large; training goes on
+  ! rwkv: full/checkpoints/step-0000000016.safetensors: cannot write at byte 0: File too large
+
+Numbers that are not finite: stopped before the weights change, or left out.
+
+  $ rwkv train -q --out nan set.toml --lr 1e30 --lr-final 1e30 --warmup 0 --clip 0
+  ! rwkv: step 2: loss nan, norm of the gradient nan; the first tensor that is not finite: the gradient of emb.weight
+  [1]
+  $ rwkv train -q --out skip set.toml --lr 1e30 --lr-final 1e30 --warmup 0 --clip 0 --on-nan skip --steps 3
+  ! rwkv: note: step 2 left out: loss nan, norm of the gradient nan; the first tensor that is not finite: the gradient of emb.weight
+  ! rwkv: note: step 3 left out: loss nan, norm of the gradient nan; the first tensor that is not finite: the gradient of emb.weight
+
+All weights of a model are trained.
+
+  $ rwkv train -q --out tuned --data text --model run/m.safetensors --ctx 16 --batch 1 --steps 2 --warmup 1 --order shuffled --export t.pth,t2.pth --export-type bf16 --export-every 1
+  > ls tuned | grep pth; rwkv info tuned/t.pth | grep types
+  t-1.pth
+  t.pth
+  t2-1.pth
+  t2.pth
+  types         69 tensors BF16, 111 KiB
+
+What does not fit together is said.
+
+  $ rwkv train
+  ! rwkv: train: wanted --out or --resume (see 'rwkv train --help')
+  [2]
+  $ rwkv train --out run set.toml
+  ! rwkv: run: holds a run already, at step 16: wanted a new folder, or to resume it
+  [1]
+  $ rwkv train --out new --data text
+  ! rwkv: wanted the length of the run as one of steps, tokens and epochs, found none
+  [1]
+  $ rwkv train --out new --resume run
+  ! rwkv: train: --resume goes on in the folder it names: wanted no --out with it (see 'rwkv train --help')
+  [2]
+  $ rwkv train --out new set.toml --tokens 5 --epochs 1
+  ! rwkv: wanted the length of the run as one of steps, tokens and epochs, found several
+  [1]
+  $ rwkv train --resume nowhere
+  ! rwkv: nowhere/config.toml: cannot open: No such file or directory
+  [1]
+  $ rwkv train --out new set.toml --export m.bin
+  ! rwkv: export: wanted names of files in the run's folder that end in .pth, .safetensors or .gguf, found 'm.bin'
+  [1]
+  $ rwkv train --out new set.toml --warmup 12
+  ! rwkv: learning rate: wanted fewer steps of warm-up than the run has, found 12 of 12
+  [1]
+  $ rwkv train --out new set.toml --memory-limit 1M
+  ! rwkv: training needs * MiB (weights, gradients and moments 1, activations 1, the rest *), more than the 1 MiB there are; a smaller batch, or gradient checkpointing, needs less (glob)
+  [1]
+  $ rwkv train --out new set.toml --data nothing
+  ! rwkv: nothing.idx: cannot open: No such file or directory
+  [1]
+  $ rwkv train --out new set.toml --model run/m.safetensors
+  ! rwkv: run/m.safetensors has its sizes: others cannot be given with it
+  [1]
+  $ printf 'steps = 1\nstpes = 2\n' > bad.toml; rwkv train --out new bad.toml
+  ! rwkv: bad.toml:2: unknown option 'stpes': did you mean 'steps'?
+  [1]
+  $ printf '[model]\n' > bad.toml; rwkv train --out new bad.toml
+  ! rwkv: bad.toml:1: tables ([...]) are not used here: wanted only lines 'name = value'
+  [1]
+  $ printf 'steps = many\n' > bad.toml; rwkv train --out new bad.toml
+  ! rwkv: bad.toml:1: wanted a string in quotes, a number, true or false, found 'many'
+  [1]
+  $ printf 'data = "text\n' > bad.toml; rwkv train --out new bad.toml
+  ! rwkv: bad.toml:1: the string does not end on its line
+  [1]
+  $ printf 'steps = 1\nsteps = 2\n' > bad.toml; rwkv train --out new bad.toml
+  ! rwkv: bad.toml:2: 'steps' stands here twice
+  [1]
+  $ printf 'out = "here"\n' > bad.toml; rwkv train --out new bad.toml
+  ! rwkv: bad.toml:1: 'out' is for the command line only
+  [1]
+  $ ls new
+  ! ls: cannot access 'new': No such file or directory
+  [2]
