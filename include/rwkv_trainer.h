@@ -145,8 +145,8 @@ typedef struct rwkv_train_plan {
     uint64_t memory_available; /* 0: unknown */
     double ops_per_token;      /* 6 a weight outside the embedding, and three passes of the
                                   recurrence; what checkpointing computes again is not counted */
-    size_t processes, rank; /* that train together, and which of them this is: 0, 1, … */
-    size_t threads;         /* of this one */
+    size_t processes, rank;    /* that train together, and which of them this is: 0, 1, … */
+    size_t threads;            /* of this one */
     const char *isa;
 } rwkv_train_plan;
 
@@ -184,6 +184,11 @@ RWKV_API rwkv_status rwkv_trainer_open(const rwkv_train_options *options, rwkv_t
                                        rwkv_error *err);
 RWKV_API void rwkv_trainer_close(rwkv_trainer *trainer); /* NULL is fine */
 RWKV_API void rwkv_trainer_get_plan(const rwkv_trainer *trainer, rwkv_train_plan *out);
+
+/* Of processes that train together (started by mpirun; plan.processes): the first failure of any,
+ * in all of them; rank 0 gets the message, the others an empty one. To be called by all, before the
+ * run, by those who prepare something that can fail. Alone: `status`. */
+RWKV_API rwkv_status rwkv_trainer_agree(rwkv_trainer *trainer, rwkv_status status, rwkv_error *err);
 
 /* Train to the end, or until `cancel`, then save: RWKV_OK in both cases, and rwkv_trainer_finished
  * tells them apart. A checkpoint that cannot be written (a full disk) is a note, and training goes

@@ -21,8 +21,8 @@ static rwkv_status train(struct rw_train *t, rwkv_error *err)
         rw_train_show_plan(t, &plan);
     if (t->plan)
         goto done;
-    if (first)
-        RW_GO(rw_train_keep(t, err));
+    status = first ? rw_train_keep(t, err) : RWKV_OK;
+    RW_GO(rwkv_trainer_agree(trainer, status, err));
     rw_interrupt_catch();
     status = rwkv_trainer_run(trainer, rw_train_show_event, t, err);
     rw_show_status("");

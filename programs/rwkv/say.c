@@ -106,9 +106,12 @@ int rw_complain(const rwkv_error *err)
 {
     if (err->code == RWKV_ERROR_CANCELLED && rw_interrupted)
         return RW_EXIT_FAILURE; /* the user knows */
+    /* Another process of the group tells it, and fails for all: mpirun would stop it at that if we
+     * were the first to fail. */
+    if (!err->message[0])
+        return RW_EXIT_OK;
     rw_out_flush();
-    if (err->message[0]) /* else another process of the group tells it */
-        fprintf(stderr, "rwkv: %s\n", err->message);
+    fprintf(stderr, "rwkv: %s\n", err->message);
     return RW_EXIT_FAILURE;
 }
 

@@ -109,6 +109,12 @@ void rwkv_trainer_get_plan(const rwkv_trainer *trainer, rwkv_train_plan *out)
     rw_trainer_plan(trainer, out);
 }
 
+rwkv_status rwkv_trainer_agree(rwkv_trainer *trainer, rwkv_status status, rwkv_error *err)
+{
+    REQUIRE(trainer);
+    return rw_trainer_agree(trainer, status, err);
+}
+
 static void ignore(void *user, const rwkv_train_event *event)
 {
 }

@@ -23,6 +23,7 @@ void rw_train_defaults(rwkv_train_options *options);
 rwkv_status rw_trainer_open(struct rwkv_trainer **out, const rwkv_train_options *options,
                             const struct rw_trainer_hooks *hooks, rwkv_error *err);
 void rw_trainer_close(struct rwkv_trainer *t);
+rwkv_status rw_trainer_agree(struct rwkv_trainer *t, rwkv_status status, rwkv_error *err);
 void rw_trainer_plan(const struct rwkv_trainer *t, rwkv_train_plan *out);
 rwkv_status rw_trainer_run(struct rwkv_trainer *t, rwkv_train_event_fn event, void *user,
                            rwkv_error *err);

@@ -67,6 +67,11 @@ rwkv_status rw_trainer_check_group(struct rwkv_trainer *t, rwkv_error *err)
     return rw_comm_agree(t->comm, status, err);
 }
 
+rwkv_status rw_trainer_agree(struct rwkv_trainer *t, rwkv_status status, rwkv_error *err)
+{
+    return rw_comm_agree(t->comm, status, err);
+}
+
 /* --- moments ---------------------------------------------------------------------------------- */
 
 static bool has_whole(const struct rwkv_trainer *t)
