@@ -19,9 +19,9 @@ from launch import environment, expect, need_mpirun, run, together
 RWKV = ""
 STEPS = 50
 SETTINGS = (
-    "--data text --vocab bytes --layers 2 --embd 48 --head-size 16 --ctx 24 --batch 2 --accumulate 3"
-    " --warmup 5 --order shuffled --held-out 0.03 --lr 2e-3 --validate-every 20 --threads 1"
-    " --export model.safetensors --json"
+    "--data text --vocab bytes --layers 2 --embd 48 --head-size 16 --ctx 24 --batch 2"
+    " --accumulate 3 --warmup 5 --order shuffled --held-out 0.03 --lr 2e-3"
+    " --validate-every 20 --threads 1 --export model.safetensors --json"
 ).split()
 
 
@@ -177,7 +177,7 @@ def go_on(folder, processes):
 
 
 def test_stop():
-    """A signal to one process saves and ends all; one to mpirun, which gives them a second, ends."""
+    """A signal to one process saves and ends all; one to mpirun, which waits a second, ends it."""
     for who in "mpirun", 0, 1:
         folder = f"stopped-{who}"
         job = start_long_run(folder, 2)
