@@ -21,7 +21,8 @@
 #define VERSION 1
 #define FIRST_LINE "rwkv checkpoint %d %08" PRIx32 "\n"
 #define FIRST_LINE_SIZE 27
-#define STATE_ALIGN 64          /* bytes: what follows it in the file stays aligned */
+#define STATE_ALIGN 64 /* bytes: what follows it in the file stays aligned */
+#define NAME "step-%010" PRIu64 ".safetensors"
 #define MAX_STATE (1u << 20)    /* bytes: more is no state */
 #define PIECE ((size_t)1 << 18) /* elements, to compute checksums of */
 
@@ -85,6 +86,10 @@ static rwkv_status render(struct rw_str *out, struct record *record, const char 
     }
     bool failed = body.failed || out->failed;
     rw_str_fini(&body);
+    if (!failed && out->size > MAX_STATE)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "settings and state of a run: wanted at most %u bytes, found %zu", MAX_STATE,
+                       out->size);
     return failed ? rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a checkpoint's state") : RWKV_OK;
 }
 
@@ -231,9 +236,12 @@ done:
 static rwkv_status read_state(const struct rw_checkpoint *c, struct record *record, rwkv_error *err)
 {
     const struct rw_tensor *t = rw_file_find(c->file, STATE);
-    if (!t || t->dtype != RWKV_DTYPE_U8 || rw_tensor_elements(t) > MAX_STATE)
+    if (!t || t->dtype != RWKV_DTYPE_U8)
         return rw_fail(err, RWKV_ERROR_FORMAT,
                        "%s: wanted a checkpoint, found a file without a tensor %s", c->path, STATE);
+    if (rw_tensor_elements(t) > MAX_STATE)
+        return rw_fail(err, RWKV_ERROR_FORMAT, "%s: tensor %s: wanted at most %u bytes, found %zu",
+                       c->path, STATE, MAX_STATE, rw_tensor_elements(t));
     size_t size = rw_tensor_elements(t);
     char *text = rw_alloc(size + 1, 1);
     if (!text)
@@ -351,18 +359,21 @@ struct names {
 static char *path_of(const char *folder, uint64_t step, rwkv_error *err)
 {
     struct rw_str s = {0};
-    rw_str_printf(&s, "%s/step-%010" PRIu64 ".safetensors", folder, step);
+    rw_str_printf(&s, "%s/" NAME, folder, step);
     char *path = rw_str_take(&s);
     if (!path)
         rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for a path", folder);
     return path;
 }
 
-/* The step in the name of a checkpoint; false for any other name. */
+/* The step in the name of a checkpoint; false for any other name, such as that of a copy. */
 static bool parse_name(const char *name, uint64_t *step)
 {
-    int end = 0;
-    return sscanf(name, "step-%" SCNu64 ".safetensors%n", step, &end) == 1 && end > 0 && !name[end];
+    char same[64];
+    if (sscanf(name, "step-%" SCNu64, step) != 1)
+        return false;
+    snprintf(same, sizeof same, NAME, *step);
+    return strcmp(name, same) == 0;
 }
 
 static int newest_first(const void *a, const void *b)

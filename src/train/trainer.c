@@ -191,6 +191,7 @@ static rwkv_status open_log(struct rwkv_trainer *t, rwkv_error *err)
     if (mkdir(t->options.folder, 0777) != 0 && errno != EEXIST)
         return rw_fail(err, RWKV_ERROR_IO, "%s: cannot create: %s", t->options.folder,
                        strerror(errno));
+    RW_TRY(rw_trainer_lock(t, err));
     return rw_log_open(&t->log, &options, err);
 }
 

@@ -17,6 +17,7 @@ struct rwkv_trainer {
     rwkv_train_options options; /* strings owned */
     struct rw_trainer_hooks hooks;
     char *checkpoints; /* folder */
+    int lock;          /* of the run's folder: a descriptor + 1; 0: none */
     bool started, finished;
 
     /* Known once it is open. */
@@ -50,6 +51,9 @@ struct rwkv_trainer {
 };
 
 /* --- trainer_open.c --- */
+
+/* Make the folder this process' own, where it exists: two runs would spoil each other's log. */
+rwkv_status rw_trainer_lock(struct rwkv_trainer *t, rwkv_error *err);
 
 rwkv_status rw_trainer_start(struct rwkv_trainer *t, rwkv_error *err);
 

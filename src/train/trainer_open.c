@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A training run before it begins: its options, data and model looked at, its memory planned and
  * then taken. */
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/cpu.h"
@@ -198,22 +203,87 @@ static void note_checkpoint(void *user, const char *message)
     rw_str_addc(&t->notes, 0);
 }
 
+static rwkv_status fail_changed(const struct rwkv_trainer *t, const char *what, uint64_t wanted,
+                                uint64_t found, rwkv_error *err)
+{
+    return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                   "%s: the run cannot go on with another %s: wanted %llu, found %llu",
+                   t->checkpoint->path, what, (unsigned long long)wanted,
+                   (unsigned long long)found);
+}
+
+rwkv_status rw_trainer_lock(struct rwkv_trainer *t, rwkv_error *err)
+{
+    if (t->lock || t->comm->rank != 0)
+        return RWKV_OK;
+    int fd = open(t->options.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? RWKV_OK
+                               : rw_fail(err, RWKV_ERROR_IO, "%s: cannot open: %s",
+                                         t->options.folder, strerror(errno));
+    t->lock = fd + 1;
+    /* Some network file systems have no locks; there the user has to see to it. */
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return rw_fail(err, RWKV_ERROR_IO, "%s: another process is training in this folder",
+                       t->options.folder);
+    return RWKV_OK;
+}
+
+/* The first checkpoint is older than the first line of the log. A run that has lines but no
+ * checkpoint has lost them, and to begin anew would cost it the log too. */
+static rwkv_status check_lost(const struct rwkv_trainer *t, rwkv_error *err)
+{
+    struct rw_str path = {0};
+    struct stat st;
+    rw_str_printf(&path, "%s/log.jsonl", t->options.folder);
+    bool lost = !path.failed && stat(path.data, &st) == 0 && st.st_size > 0;
+    rw_str_fini(&path);
+    return lost ? rw_fail(err, RWKV_ERROR_IO,
+                          "%s: holds the log of a run but none of its checkpoints: wanted those in "
+                          "%s, or a new folder",
+                          t->options.folder, t->checkpoints)
+                : RWKV_OK;
+}
+
+/* A model of other sizes than those asked for cannot be gone on with. */
+static rwkv_status check_sizes(const struct rwkv_trainer *t, rwkv_error *err)
+{
+    const rwkv_train_options *o = &t->options;
+    const struct rw_sizes *z = &t->checkpoint->params.sizes;
+    const struct {
+        const char *what;
+        size_t wanted, found;
+    } sizes[] = {{"number of layers", z->n_layer, o->n_layer},
+                 {"width", z->n_embd, o->n_embd},
+                 {"width of the channel mix", z->n_ffn, o->n_ffn},
+                 {"size of a head", z->head_size, o->head_size}};
+    for (size_t i = 0; i < RW_COUNT(sizes); i++)
+        if (sizes[i].found && sizes[i].found != sizes[i].wanted)
+            return fail_changed(t, sizes[i].what, sizes[i].wanted, sizes[i].found, err);
+    return RWKV_OK;
+}
+
 /* The checkpoint, the model, or the sizes to begin with. */
 static rwkv_status open_weights(struct rwkv_trainer *t, rwkv_error *err)
 {
     const rwkv_train_options *o = &t->options;
+    RW_TRY(rw_trainer_lock(t, err));
     RW_TRY(rw_checkpoint_latest(&t->checkpoint, t->checkpoints, note_checkpoint, t, err));
     if (t->checkpoint && !o->resume)
         return rw_fail(
             err, RWKV_ERROR_IO,
             "%s: holds a run already, at step %llu: wanted a new folder, or to resume it",
             o->folder, (unsigned long long)t->checkpoint->state.step);
+    if (!t->checkpoint)
+        RW_TRY(check_lost(t, err));
     if (o->resume && !t->checkpoint) { /* it was killed before the first: nothing is lost */
         rw_str_printf(&t->notes, "%s: no checkpoint; the run begins", t->checkpoints);
         rw_str_addc(&t->notes, 0);
     }
-    if (t->checkpoint)
+    if (t->checkpoint) {
+        RW_TRY(check_sizes(t, err));
         return rw_parameters_init(&t->parameters, &t->checkpoint->params, err);
+    }
     if (o->model) {
         RW_TRY(rw_file_open(&t->file, o->model, err));
         RW_TRY(rw_params_open(&t->params, t->file, err));
@@ -268,15 +338,6 @@ static struct rw_training_state first_state(const struct rwkv_trainer *t)
     memcpy(s.data, info->fingerprint, sizeof s.data);
     memcpy(s.vocab, t->vocab_fingerprint, sizeof s.vocab);
     return s;
-}
-
-static rwkv_status fail_changed(const struct rwkv_trainer *t, const char *what, uint64_t wanted,
-                                uint64_t found, rwkv_error *err)
-{
-    return rw_fail(err, RWKV_ERROR_ARGUMENT,
-                   "%s: the run cannot go on with another %s: wanted %llu, found %llu",
-                   t->checkpoint->path, what, (unsigned long long)wanted,
-                   (unsigned long long)found);
 }
 
 /* What decides which samples a step takes, and so the weights, must be as it was. */
@@ -545,6 +606,8 @@ void rw_trainer_close(struct rwkv_trainer *t)
             t->backend->ops->release(t->backend, arrays[i]);
     rw_trainer_free_shares(t);
     rw_log_close(t->log, false, NULL);
+    if (t->lock)
+        close(t->lock - 1);
     rw_sampling_free(t->sampling);
     rw_gradient_free(t->step.gradient);
     rw_free(t->tokens);

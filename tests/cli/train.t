@@ -55,18 +55,41 @@ The same run on two threads, and with accumulation and checkpointing, gives the 
   $ rwkv train -q --out two set.toml --threads 2 && cmp run/m.safetensors two/m.safetensors
   $ rwkv train -q --out three set.toml --batch 1 --accumulate 2 --grad-checkpoint && cmp run/m.safetensors three/m.safetensors
 
-So does one that is killed at twenty moments, and resumed each time, now on one thread and now on two.
+So does a longer one that is killed twenty times, wherever it is after some 90 steps more, and resumed each time, now on
+one thread and now on two. Most of the kills come between its first step and its last.
 
-  $ rwkv train -q --out killed set.toml & sleep 0.05; kill -9 $! 2> /dev/null; wait
-  > for i in 01 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16 17 18 19; do
-  > if [ -e killed/config.toml ]; then rwkv train -q --resume killed --threads $(( 1 + 1$i % 2 )) &
-  > else rm -rf killed; rwkv train -q --out killed set.toml & fi
-  > sleep 0.$i; kill -9 $! 2> /dev/null; wait; done 2> /dev/null
-  > rwkv train -q --resume killed 2> /dev/null && cmp run/m.safetensors killed/m.safetensors
-  > ls killed/checkpoints; grep -c '"loss"' killed/log.jsonl
-  step-0000000010.safetensors
+  $ rwkv train -q --out long set.toml --steps 2000 --checkpoint-every 35
+  > rwkv train -q --out killed set.toml --steps 2000 --checkpoint-every 35 & p=$!
+  > while [ ! -s killed/log.jsonl ]; do sleep 0.01; done
+  > for i in 01 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16 17 18 19 20; do
+  > while kill -0 $p 2> /dev/null && [ $(wc -l < killed/log.jsonl) -lt $(( 1$i * 90 - 8995 )) ]; do sleep 0.01; done
+  > kill -9 $p; wait $p; echo $? >> ends
+  > rwkv train -q --resume killed --threads $(( 1 + 1$i % 2 )) & p=$!; done 2> /dev/null; wait $p
+  > cmp long/m.safetensors killed/m.safetensors && ls killed/checkpoints; grep -c '"loss"' killed/log.jsonl
+  > [ $(grep -c 137 ends) -ge 8 ] || echo "killed $(grep -c 137 ends) times"
+  step-0000001995.safetensors
+  step-0000002000.safetensors
+  2004
+
+A folder is one process' own; sizes stay; without its checkpoints a run does not begin anew over its log. Copies of
+checkpoints are nobody's business.
+
+  $ cp -r run other; cp run/checkpoints/step-0000000012.safetensors other/checkpoints/step-12.safetensors
+  $ rwkv train -q --resume other --steps 13 --layers 3
+  ! rwkv: other/checkpoints/step-0000000012.safetensors: the run cannot go on with another number of layers: wanted 2, found 3
+  [1]
+  $ flock other rwkv train -q --resume other --steps 13
+  ! rwkv: other: another process is training in this folder
+  [1]
+  $ rwkv train -q --resume other --steps 13 && ls other/checkpoints
   step-0000000012.safetensors
-  13
+  step-0000000013.safetensors
+  step-12.safetensors
+  $ rm -r other/checkpoints; rwkv train -q --resume other --steps 14
+  ! rwkv: other: holds the log of a run but none of its checkpoints: wanted those in other/checkpoints, or a new folder
+  [1]
+  $ wc -l < other/log.jsonl
+  15
 
 SIGTERM saves and ends by the signal; the run goes on.
 
