@@ -65,7 +65,7 @@ one thread and now on two. Most of the kills come between its first step and its
   > while kill -0 $p 2> /dev/null && [ $(wc -l < killed/log.jsonl) -lt $(( 1$i * 90 - 8995 )) ]; do sleep 0.01; done
   > kill -9 $p; wait $p; echo $? >> ends
   > rwkv train -q --resume killed --threads $(( 1 + 1$i % 2 )) & p=$!; done 2> /dev/null; wait $p
-  > cmp long/m.safetensors killed/m.safetensors && ls killed/checkpoints; grep -c '"loss"' killed/log.jsonl
+  > cmp long/m.safetensors killed/m.safetensors && ls killed/checkpoints | grep step; grep -c '"loss"' killed/log.jsonl
   > [ $(grep -c 137 ends) -ge 8 ] || echo "killed $(grep -c 137 ends) times"
   step-0000001995.safetensors
   step-0000002000.safetensors
@@ -94,7 +94,7 @@ checkpoints are nobody's business.
 SIGTERM saves and ends by the signal; the run goes on.
 
   $ rwkv train -q --out stopped set.toml --steps 100000 & p=$!
-  > while [ ! -e stopped/checkpoints/step-0000000002.safetensors ]; do sleep 0.01; done
+  > while [ ! -s stopped/log.jsonl ]; do sleep 0.01; done
   > kill -TERM $p; wait $p 2> /dev/null; echo $?
   > rwkv train -q --resume stopped --steps 3 && ls stopped | grep -v events
   143
