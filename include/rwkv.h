@@ -202,8 +202,7 @@ typedef struct rwkv_model_info {
     uint64_t state_bytes;   /* one session's state */
     uint64_t scratch_bytes; /* activations of a chunk, shared by the model's sessions */
     uint64_t zeros_bytes;   /* at most: copies of matrices for the option `zeros` */
-    uint64_t packed_bytes;  /* at most: copies of weights for the option `packing`; those for both
-                               options do not add up */
+    uint64_t packed_bytes;  /* at most: copies of weights for the option `packing` */
     size_t chunk;           /* tokens a chunk */
     int threads;            /* in use; in a plan: that would be */
     const char *cpu;        /* instruction set in use, named as in the options; static storage */

@@ -37,23 +37,22 @@ static void list(struct rwkv_model *m, struct rw_weight *w)
 #define LIST_NORM(w)
 #define LIST_VECTOR(w)
 #define LIST_HEADS(w)
-#define LIST_MATRIX(w) list(m, &(w));
+#define LIST_MATRIX(w) \
+    if (!(w).channels) \
+        list(m, &(w));
 #define LIST_PAIR(w) list(m, &(w));
 #define COUNT_WEIGHT(field, kind, ...) +1
 #define BLOCK_WEIGHTS (0 RW_RWKV7_BLOCK_TENSORS(COUNT_WEIGHT))
 
-/* In the order of reading, but for the value matrices. */
+/* In the order of reading, but for the value matrices, which are those with channels to count. */
 static void list_all(struct rwkv_model *m)
 {
     struct rw_rwkv7_weights *weights = &m->rwkv7.weights;
     for (size_t l = 0; l < m->info.n_layer; l++) {
         struct rw_rwkv7_block *b = &weights->blocks[l];
-        struct rw_weight value = b->ffn_v;
-        b->ffn_v.data = NULL;
 #define LIST(field, kind, ...) LIST_##kind(b->field)
         RW_RWKV7_BLOCK_TENSORS(LIST)
 #undef LIST
-        b->ffn_v = value;
     }
     list(m, &weights->head);
     m->packing.n_first = m->packing.n;
