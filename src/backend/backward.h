@@ -113,8 +113,8 @@ struct rw_adamw {
     float *p, *m, *v;
     const float *g;
     size_t n;
-    float scale, lr, beta1, beta2, eps, decay;
-    double c1, c2;
+    float scale, lr, eps, decay;
+    double beta1, beta2, c1, c2;
 };
 
 struct rw_backward_ops {

@@ -329,11 +329,11 @@ struct rw_wkv7_inputs_backward {
  * The same bits in every set. */
 #define RW_SUM_SQUARES_FN(name) double name(const float *x, size_t n)
 
-/* One step of AdamW, the same bits in every set: q = scale g;  m = fma(β₁, m, (1 − β₁) q);
- * v = fma(β₂, v, ((1 − β₂) q) q);  p = fma(−lr, fma(decay, p, (m / c₁) / (√(v / c₂) + ε)), p) with
- * divisions by cᵢ as products with 1 / cᵢ rounded. */
+/* One step of AdamW, the same bits in every set: q = scale g;  m = fma(β₁, m, rest₁ q);
+ * v = fma(β₂, v, (rest₂ q) q);  p = fma(−lr, fma(decay, p, (m / c₁) / (√(v / c₂) + ε)), p) with
+ * divisions by cᵢ as products with 1 / cᵢ rounded, and restᵢ = 1 − βᵢ rounded once. */
 struct rw_adamw_step {
-    float scale, lr, beta1, beta2, eps, decay;
+    float scale, lr, beta1, rest1, beta2, rest2, eps, decay;
     float inverse_c1, inverse_c2;
 };
 #define RW_ADAMW_FN(name)                                                                     \

@@ -300,7 +300,7 @@ static void test_sum_squares(struct context *ctx)
 
 static void test_adamw(struct context *ctx)
 {
-    const struct rw_adamw_step s = {0.7f, 0.01f, 0.9f, 0.99f, 1e-8f, 0.1f, 1.7f, 2.3f};
+    const struct rw_adamw_step s = {0.7f, 0.01f, 0.9f, 0.1f, 0.99f, 0.01f, 1e-8f, 0.1f, 1.7f, 2.3f};
     for (int round = 0; round < ROUNDS; round++) {
         size_t n = pick(ctx, 0, 100);
         struct buffer b[4];
@@ -315,8 +315,8 @@ static void test_adamw(struct context *ctx)
         ctx->kernels->adamw(floats(b[0]), floats(b[1]), floats(b[2]), floats(b[3]), &s, n);
         for (size_t i = 0; i < n; i++) {
             float q = was[3][i] * s.scale;
-            float m = fmaf(s.beta1, was[1][i], (1 - s.beta1) * q);
-            float v = fmaf(s.beta2, was[2][i], (1 - s.beta2) * q * q);
+            float m = fmaf(s.beta1, was[1][i], s.rest1 * q);
+            float v = fmaf(s.beta2, was[2][i], s.rest2 * q * q);
             float way = m * s.inverse_c1 / (sqrtf(v * s.inverse_c2) + s.eps);
             float p = fmaf(-s.lr, fmaf(s.decay, was[0][i], way), was[0][i]);
             expect_bits(ctx, "m", i, n, m, floats(b[1])[i]);

@@ -160,9 +160,16 @@ static void adamw_piece(void *ctx, size_t piece, size_t thread)
     const struct elements *e = ctx;
     const struct rw_adamw *op = e->adamw;
     size_t at = piece * ELEMENTS;
-    const struct rw_adamw_step step = {
-        op->scale, op->lr,    op->beta1,           op->beta2,
-        op->eps,   op->decay, (float)(1 / op->c1), (float)(1 / op->c2)};
+    const struct rw_adamw_step step = {.scale = op->scale,
+                                       .lr = op->lr,
+                                       .beta1 = (float)op->beta1,
+                                       .rest1 = (float)(1 - op->beta1),
+                                       .beta2 = (float)op->beta2,
+                                       .rest2 = (float)(1 - op->beta2),
+                                       .eps = op->eps,
+                                       .decay = op->decay,
+                                       .inverse_c1 = (float)(1 / op->c1),
+                                       .inverse_c2 = (float)(1 / op->c2)};
     e->kernels->adamw(op->p + at, op->m + at, op->v + at, op->g + at, &step, elements_in(e, piece));
 }
 

@@ -19,8 +19,8 @@ static RW_ADAMW_FN(adamw_ref)
 {
     for (size_t i = 0; i < n; i++) {
         float q = g[i] * step->scale;
-        m[i] = fmaf(step->beta1, m[i], (1 - step->beta1) * q);
-        v[i] = fmaf(step->beta2, v[i], (1 - step->beta2) * q * q);
+        m[i] = fmaf(step->beta1, m[i], step->rest1 * q);
+        v[i] = fmaf(step->beta2, v[i], step->rest2 * q * q);
         float way = m[i] * step->inverse_c1 / (sqrtf(v[i] * step->inverse_c2) + step->eps);
         p[i] = fmaf(-step->lr, fmaf(step->decay, p[i], way), p[i]);
     }

@@ -30,8 +30,8 @@ static RW_SUM_SQUARES_FN(VEC_NAME(sum_squares))
 
 static RW_ADAMW_FN(VEC_NAME(adamw))
 {
-    vf beta1 = v_set(step->beta1), rest1 = v_set(1 - step->beta1);
-    vf beta2 = v_set(step->beta2), rest2 = v_set(1 - step->beta2);
+    vf beta1 = v_set(step->beta1), rest1 = v_set(step->rest1);
+    vf beta2 = v_set(step->beta2), rest2 = v_set(step->rest2);
     for (size_t i = 0; i < n; i += LANES) {
         size_t k = n - i < LANES ? n - i : LANES;
         vf q = v_mul(load_some(g + i, k), v_set(step->scale)), was = load_some(p + i, k);
