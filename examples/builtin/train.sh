@@ -56,7 +56,8 @@ tokens() {
 if ! [ -e held-out.share ]; then
     "$rwkv" data build --force --vocab vocab.txt held-out $(files held-out)
     "$rwkv" data build --force --vocab vocab.txt stories $(files train) $(files held-out)
-    echo "$(tokens held-out) $(tokens stories)" | awk '{ printf "%.6f\n", $1 / $2 }' > held-out.share
+    echo "$(tokens held-out) $(tokens stories)" | awk '{ printf "%.6f\n", $1 / $2 }' \
+        > held-out.share
 fi
 
 if [ -e run/checkpoints ]; then
