@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/pool.h"
 #include "rwkv.h"
 #include "rwkv_bench.h"
 
@@ -137,6 +138,10 @@ struct rw_backend_ops {
     /* Make it. False: it cannot be used, as not all numbers are finite. */
     bool (*channels)(struct rw_backend *be, void *to, const struct rw_weight *w);
     void (*wkv7)(struct rw_backend *be, const struct rw_wkv7 *op, const struct rw_batch *batch);
+
+    /* Work on host memory that is no operation of a model, shared among the host's threads as
+     * rw_pool_each does. NULL: only the caller works. */
+    void (*each)(struct rw_backend *be, rw_pool_piece_fn fn, void *ctx, size_t pieces);
 
     const struct rw_backward_ops *backward; /* backward.h; NULL: this backend cannot train */
 

@@ -13,6 +13,9 @@
 #include "base/env.h"
 #include "base/status.h"
 
+/* Logits from which a step's tokens are chosen, when it pays to wake other threads for them. */
+#define WORTH_SHARING 32768
+
 /* --- sequences -------------------------------------------------------------------------------- */
 
 static void free_sequence(struct rw_batch_sequence *s)
@@ -428,20 +431,48 @@ static void advance_prompt(struct rwkv_batch *b, struct rw_batch_sequence *s, do
         rw_generation_stop(&s->generation, RWKV_FINISH_LENGTH);
 }
 
-static void choose(struct rwkv_batch *b, struct rw_batch_sequence *s)
+static void choose(void *list, size_t piece, size_t thread)
 {
-    struct rw_generation *g = &s->generation;
-    if (rw_generation_next(g, &s->error) != RWKV_OK) {
+    (void)thread;
+    struct rw_batch_sequence *s = ((struct rw_batch_sequence **)list)[piece];
+    if (rw_generation_next(&s->generation, &s->error) != RWKV_OK)
         fail(s);
-    } else if (g->has_token) {
-        s->shown = g->stream.text.data;
-        s->shown_size = g->stream.text.size;
-        report(b, s, RWKV_BATCH_TOKEN);
-    }
 }
 
-/* What follows from the evaluation for one sequence. */
-static void advance(struct rwkv_batch *b, struct rw_batch_sequence *s, rwkv_batch_stats *stats,
+/* Tokens for the sequences aside. Over a large vocabulary that takes as long as a good part of the
+ * evaluation, so all threads do it. */
+static void choose_all(struct rwkv_batch *b, size_t n)
+{
+    struct rwkv_model *model = b->model;
+    struct rw_backend *be = model->rwkv7.backend;
+    if (n * model->info.n_vocab < WORTH_SHARING || !be->ops->each) {
+        for (size_t i = 0; i < n; i++)
+            choose(b->aside, i, 0);
+        return;
+    }
+    pthread_mutex_lock(&model->lock);
+    be->ops->each(be, choose, b->aside, n);
+    pthread_mutex_unlock(&model->lock);
+}
+
+/* Tell of the tokens chosen for the sequences aside; how many there are. */
+static size_t report_chosen(struct rwkv_batch *b, size_t n)
+{
+    size_t tokens = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct rw_batch_sequence *s = b->aside[i];
+        if (!s->generation.has_token)
+            continue;
+        s->shown = s->generation.stream.text.data;
+        s->shown_size = s->generation.stream.text.size;
+        report(b, s, RWKV_BATCH_TOKEN);
+        tokens++;
+    }
+    return tokens;
+}
+
+/* What follows from the evaluation for one sequence; whether it needs its next token. */
+static bool advance(struct rwkv_batch *b, struct rw_batch_sequence *s, rwkv_batch_stats *stats,
                     double now)
 {
     struct rw_generation *g = &s->generation;
@@ -455,10 +486,18 @@ static void advance(struct rwkv_batch *b, struct rw_batch_sequence *s, rwkv_batc
     if (s->n_tokens == 0 && s->prompt_done == 0)
         advance_prompt(b, s, now); /* there was nothing to read */
     look_for_end(s, now);
-    if (!g->over && !rw_batch_reads(s) && !g->has_token) {
-        choose(b, s);
-        stats->generated_tokens += g->has_token;
-    }
+    return !g->over && !rw_batch_reads(s) && !g->has_token;
+}
+
+static void advance_all(struct rwkv_batch *b, rwkv_batch_stats *stats)
+{
+    double now = rw_env_seconds();
+    size_t n = 0;
+    for (size_t i = 0; i < b->n_working; i++)
+        if (advance(b, b->working[i], stats, now))
+            b->aside[n++] = b->working[i];
+    choose_all(b, n);
+    stats->generated_tokens = report_chosen(b, n);
 }
 
 rwkv_status rw_batch_step(struct rwkv_batch *b, rwkv_batch_stats *stats, rwkv_error *err)
@@ -474,10 +513,8 @@ rwkv_status rw_batch_step(struct rwkv_batch *b, rwkv_batch_stats *stats, rwkv_er
     rw_batch_plan(b);
     pthread_mutex_unlock(&b->lock);
     RW_TRY(evaluate(b, err));
+    advance_all(b, stats);
     double now = rw_env_seconds();
-    for (size_t i = 0; i < b->n_working; i++)
-        advance(b, b->working[i], stats, now);
-    now = rw_env_seconds();
     pthread_mutex_lock(&b->lock);
     size_t left = 0;
     for (size_t i = 0; i < b->n_working; i++) {

@@ -52,7 +52,7 @@ struct rwkv_batch {
     uint64_t last_id;
 
     /* Of the stepping thread. */
-    struct rw_batch_sequence **aside; /* [max] */
+    struct rw_batch_sequence **aside; /* [max] some of those at work, for a moment */
     rwkv_segment *segments;           /* [max] */
     struct rwkv_session **pool;       /* [max] sessions to be used again */
     size_t n_pool;

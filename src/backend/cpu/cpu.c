@@ -218,6 +218,11 @@ static void cpu_norm_mix(struct rw_backend *be, const struct rw_norm_mix *op,
     }
 }
 
+static void cpu_each(struct rw_backend *be, rw_pool_piece_fn fn, void *ctx, size_t pieces)
+{
+    rw_pool_each(((struct rw_backend_cpu *)be)->pool, fn, ctx, pieces);
+}
+
 static const struct rw_backend_ops cpu_ops = {
     .name = "cpu",
     .free = cpu_free,
@@ -237,6 +242,7 @@ static const struct rw_backend_ops cpu_ops = {
     .channels_pay = rw_cpu_channels_pay,
     .channels = rw_cpu_channels,
     .wkv7 = rw_cpu_wkv7,
+    .each = cpu_each,
     .backward = &rw_cpu_backward_ops,
     .measure = rw_cpu_measure,
 };
