@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 #include "train/corpus.h"
-#include "train/tokenizing.h"
+#include "train/lines.h"
 
 #define BATCH ((size_t)4 << 20) /* bytes of text in memory at a time */
 
@@ -50,15 +50,11 @@ static rwkv_status give_line(struct texts *t, const char *line, size_t size, rwk
 
 static rwkv_status give_lines(struct texts *t, struct rw_corpus_part *part, rwkv_error *err)
 {
-    part->done = part->begin;
-    while (part->done < part->end) {
-        const char *line = t->corpus.buffer + part->done;
-        size_t size = part->end - part->done;
-        const char *newline = memchr(line, '\n', size);
-        if (!newline && !part->last)
-            break;
-        part->done += newline ? (size_t)(newline + 1 - line) : size;
-        size = newline ? (size_t)(newline - line) : size;
+    part->done = rw_lines_end(&t->corpus, part);
+    struct rw_lines lines = rw_lines_of(&t->corpus, part, part->begin, part->done);
+    const char *line;
+    size_t size;
+    while (rw_lines_next(&lines, &line, &size)) {
         part->line++;
         rwkv_status status = give_line(t, line, size, err);
         if (status != RWKV_OK)

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "train/lines.h"
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
@@ -137,15 +138,6 @@ rwkv_status rw_unit_join(struct rw_tokenizing *t, struct rw_text_unit *u, size_t
 
 /* --- JSON lines ------------------------------------------------------------------------------- */
 
-static const char *kind_of(const json_t *value)
-{
-    static const char *const kinds[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a string",
-        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
-        [JSON_FALSE] = "false",      [JSON_NULL] = "null"};
-    return value ? kinds[json_typeof(value)] : "nothing";
-}
-
 /* Append the tokens of a text and the document's end. */
 static rwkv_status add_document(const struct rw_tokenizing *t, struct rw_text_unit *u,
                                 const char *text, size_t size, rwkv_error *err)
@@ -167,34 +159,6 @@ static rwkv_status add_document(const struct rw_tokenizing *t, struct rw_text_un
     return RWKV_OK;
 }
 
-rwkv_status rw_line_text(const char *line, size_t size, const char *field, struct json_t **object,
-                         const char **text, size_t *n, rwkv_error *err)
-{
-    json_error_t error;
-    *object =
-        json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
-    if (!*object)
-        return rw_fail(err, RWKV_ERROR_FORMAT, "not JSON at byte %d: %s", error.position,
-                       error.text);
-    if (!json_is_object(*object))
-        return rw_fail(err, RWKV_ERROR_FORMAT, "wanted an object, found %s", kind_of(*object));
-    const json_t *value = json_object_get(*object, field);
-    if (!json_is_string(value))
-        return rw_fail(err, RWKV_ERROR_FORMAT, "wanted a string as \"%s\", found %s", field,
-                       kind_of(value));
-    *text = json_string_value(value);
-    *n = json_string_length(value);
-    return RWKV_OK;
-}
-
-bool rw_line_is_blank(const char *line, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (!memchr(" \t\r", line[i], 3))
-            return false;
-    return true;
-}
-
 static rwkv_status tokenize_line(const struct rw_tokenizing *t, struct rw_text_unit *u,
                                  const char *line, size_t size, rwkv_error *err)
 {
@@ -205,27 +169,14 @@ static rwkv_status tokenize_line(const struct rw_tokenizing *t, struct rw_text_u
     return add_document(t, u, text, n, err);
 }
 
-/* A byte order mark at a file's beginning is none of JSON's. */
-static void leave_mark(const struct rw_corpus_part *part, size_t begin, const char **line,
-                       size_t *size)
-{
-    if (part->first && begin == part->begin && *size >= 3 &&
-        memcmp(*line, "\xef\xbb\xbf", 3) == 0) {
-        *line += 3;
-        *size -= 3;
-    }
-}
-
 static void tokenize_lines(const struct rw_tokenizing *t, struct rw_text_unit *u)
 {
-    const char *text = t->corpus->buffer;
-    for (size_t begin = u->begin; begin < u->end && !u->failed; u->lines++) {
-        const char *line = text + begin, *newline = memchr(line, '\n', u->end - begin);
-        size_t size = newline ? (size_t)(newline - line) : u->end - begin;
+    const struct rw_corpus_part *part = &t->corpus->parts[u->part];
+    struct rw_lines lines = rw_lines_of(t->corpus, part, u->begin, u->end);
+    const char *line;
+    size_t size;
+    for (; !u->failed && rw_lines_next(&lines, &line, &size); u->lines++) {
         rwkv_error err = {0};
-        size_t next = begin + size + 1;
-        leave_mark(&t->corpus->parts[u->part], begin, &line, &size);
-        begin = next;
         if (rw_line_is_blank(line, size) || tokenize_line(t, u, line, size, &err) == RWKV_OK)
             continue;
         if (u->skipped == 0) {
@@ -238,16 +189,6 @@ static void tokenize_lines(const struct rw_tokenizing *t, struct rw_text_unit *u
 }
 
 /* --- batches ---------------------------------------------------------------------------------- */
-
-/* Behind the last newline, or the end of a file. */
-static size_t whole_lines(const struct rw_corpus *c, const struct rw_corpus_part *part)
-{
-    const char *begin = c->buffer + part->begin;
-    const char *newline = memrchr(begin, '\n', part->end - part->begin);
-    if (part->last)
-        return part->end;
-    return newline ? (size_t)(newline + 1 - c->buffer) : part->begin;
-}
 
 /* Where tokens may begin that are certain, whatever follows. */
 static size_t certain_text(const struct rw_corpus_part *part, size_t longest)
@@ -276,7 +217,7 @@ static rwkv_status cut(struct rw_tokenizing *t, struct rw_corpus *c, rwkv_error 
     for (size_t i = 0; i < c->n_parts; i++) {
         struct rw_corpus_part *part = &c->parts[i];
         bool lines = part->file->lines;
-        size_t end = lines ? whole_lines(c, part) : certain_text(part, rw_vocab_longest(t->vocab));
+        size_t end = lines ? rw_lines_end(c, part) : certain_text(part, rw_vocab_longest(t->vocab));
         for (size_t begin = part->begin, next; begin < end; begin = next) {
             next = unit_end(t, lines, begin, end);
             RW_TRY(add_unit(t, i, begin, next, err));

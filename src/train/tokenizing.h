@@ -66,14 +66,4 @@ rwkv_status rw_unit_join(struct rw_tokenizing *t, struct rw_text_unit *unit, siz
 
 void rw_tokenizing_fini(struct rw_tokenizing *t);
 
-/* --- JSON lines, for whoever reads them ------------------------------------------------------- */
-
-/* The text in the member `field` of a line, borrowed from *object, which is the caller's to release
- * (json_decref), also after a failure. */
-struct json_t;
-rwkv_status rw_line_text(const char *line, size_t size, const char *field, struct json_t **object,
-                         const char **text, size_t *n, rwkv_error *err);
-
-bool rw_line_is_blank(const char *line, size_t size);
-
 #endif

@@ -54,6 +54,11 @@ JSON lines, tokens to keep from a file, standard input; any number of threads gi
   $ grep -c -e 'on the mat' -e 'and.tso' one.txt
   2
 
+A byte order mark before the first line is none of the text.
+
+  $ { printf '\357\273\277'; cat lines.jsonl; } > marked.jsonl
+  $ rwkv vocab train -n 270 --keep-file keep four.txt marked.jsonl -q; cmp one.txt four.txt
+
 The summary. One block of twenty is not learned from.
 
   $ for i in $(seq 60); do echo "{\"text\": \"line $i of the text that is learned from, or not\"}"; done > many.jsonl
