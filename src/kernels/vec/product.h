@@ -3,13 +3,19 @@
  * Sums of outer products: the products of training. Body for one instruction set; see vec/base.h.
  *
  * Both operands are first packed as they will be read: A in panels of LANES rows, B in panels of
- * OUTER_COLS columns, neighbours side by side for each i; filled up with zeros. A tile of
- * OUTER_ROWS rows and OUTER_VECTORS vectors of outputs then stays in registers while i goes by. An
- * output's sum is one chain, which waits in the output between two calls.
+ * OUTER_COLS columns, the last of fewer vectors, neighbours side by side for each i; filled up with
+ * zeros. A tile of OUTER_ROWS rows and one panel's columns of outputs then stays in registers while
+ * i goes by. An output's sum is one chain, which waits in the output between two calls.
  */
 #define OUTER_ROWS (LANES / 2)
 #define OUTER_VECTORS ((size_t)3)
 #define OUTER_COLS (OUTER_VECTORS * LANES)
+
+/* That n numbers fill, the last one perhaps in part. */
+VEC size_t vectors_of(size_t n)
+{
+    return (n + LANES - 1) / LANES;
+}
 
 VEC vf operand_of(vf v, const int bf16)
 {
@@ -46,43 +52,56 @@ VEC void pack_along(float *to, size_t to_step, const float *from, size_t ld, siz
     }
 }
 
-/* n rows of an operand, neighbours `row` and successors `step` apart, in panels of `vectors`. */
+/* n rows of an operand, neighbours `row` and successors `step` apart, in panels of `vectors`, the
+ * last of as many as it needs. */
 VEC void pack_operand(float *to, const float *from, size_t row, size_t step, size_t n, size_t depth,
                       const size_t vectors, const int bf16)
 {
-    const size_t width = vectors * LANES;
-    for (size_t r = 0; r < n; r += width, to += width * depth)
-        for (size_t v = 0; v < vectors; v++) {
-            size_t at = r + v * LANES, left = at < n ? n - at : 0;
-            size_t count = left < LANES ? left : LANES;
-            const float *p = from + (count ? at * row : 0);
+    for (size_t r = 0, width; r < n; r += width, to += width * depth) {
+        width = n - r < vectors * LANES ? vectors_of(n - r) * LANES : vectors * LANES;
+        for (size_t v = 0; v < width; v += LANES) {
+            size_t left = n - r - v, count = left < LANES ? left : LANES;
+            const float *p = from + (r + v) * row;
             if (row == 1)
-                pack_across(to + v * LANES, width, p, step, count, depth, bf16);
+                pack_across(to + v, width, p, step, count, depth, bf16);
             else
-                pack_along(to + v * LANES, width, p, row, count, depth, bf16);
+                pack_along(to + v, width, p, row, count, depth, bf16);
         }
+    }
 }
 
-/* OUTER_ROWS × OUTER_COLS outputs. */
-VEC void outer_tile(float *out, size_t ld, const float *a, const float *b, size_t depth, bool first)
+/* OUTER_ROWS × `vectors` vectors of outputs. */
+VEC void outer_sums(float *out, size_t ld, const float *a, const float *b, size_t depth, bool first,
+                    const size_t vectors)
 {
     vf acc[OUTER_ROWS][OUTER_VECTORS];
     EACH (r, OUTER_ROWS)
-        EACH (v, OUTER_VECTORS)
+        EACH (v, vectors)
             acc[r][v] = first ? v_zero() : v_load(out + r * ld + v * LANES);
-    for (size_t i = 0; i < depth; i++, a += LANES, b += OUTER_COLS) {
+    for (size_t i = 0; i < depth; i++, a += LANES, b += vectors * LANES) {
         vf bv[OUTER_VECTORS];
-        EACH (v, OUTER_VECTORS)
+        EACH (v, vectors)
             bv[v] = v_load(b + v * LANES);
         EACH (r, OUTER_ROWS) {
             vf ar = v_set(a[r]);
-            EACH (v, OUTER_VECTORS)
+            EACH (v, vectors)
                 acc[r][v] = v_fma(ar, bv[v], acc[r][v]);
         }
     }
     EACH (r, OUTER_ROWS)
-        EACH (v, OUTER_VECTORS)
+        EACH (v, vectors)
             v_store(out + r * ld + v * LANES, acc[r][v]);
+}
+
+static void outer_tile(float *out, size_t ld, const float *a, const float *b, size_t depth,
+                       bool first, size_t vectors)
+{
+    if (vectors == OUTER_VECTORS)
+        outer_sums(out, ld, a, b, depth, first, OUTER_VECTORS);
+    else if (vectors == 2)
+        outer_sums(out, ld, a, b, depth, first, 2);
+    else
+        outer_sums(out, ld, a, b, depth, first, 1);
 }
 
 /* `rows` × `cols` of them: by way of a whole tile. */
@@ -92,7 +111,7 @@ static void outer_part(float *out, size_t ld, const float *a, const float *b, si
     float whole[OUTER_ROWS * OUTER_COLS] = {0};
     for (size_t r = 0; r < rows && !first; r++)
         memcpy(whole + r * OUTER_COLS, out + r * ld, cols * sizeof *out);
-    outer_tile(whole, OUTER_COLS, a, b, depth, first);
+    outer_tile(whole, OUTER_COLS, a, b, depth, first, vectors_of(cols));
     for (size_t r = 0; r < rows; r++)
         memcpy(out + r * ld, whole + r * OUTER_COLS, cols * sizeof *out);
 }
@@ -105,8 +124,8 @@ static void outer_tiles(float *out, const float *a, const float *b, const struct
             const float *panel = a + r / LANES * LANES * p->depth + r % LANES;
             size_t rows = p->rows - r < OUTER_ROWS ? p->rows - r : OUTER_ROWS;
             float *to = out + r * p->ld + c;
-            if (rows == OUTER_ROWS && cols == OUTER_COLS)
-                outer_tile(to, p->ld, panel, b, p->depth, p->first);
+            if (rows == OUTER_ROWS && cols % LANES == 0)
+                outer_tile(to, p->ld, panel, b, p->depth, p->first, cols / LANES);
             else
                 outer_part(to, p->ld, panel, b, p->depth, p->first, rows, cols);
         }
