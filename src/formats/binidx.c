@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/cursor.h"
@@ -193,15 +194,38 @@ static rwkv_status map_file(struct rw_map *map, const char *path, const char *en
     return status;
 }
 
+/* What file the index is; zeros if there is none. Renaming changes the time. */
+static struct stat index_of(const char *path)
+{
+    struct stat st = {0};
+    char *file = rw_binidx_path(path, ".idx");
+    if (!file || stat(file, &st) != 0)
+        st = (struct stat){0};
+    rw_free(file);
+    return st;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* Whoever replaces the pair takes the index away before the tokens get new ones: if it was there
+ * before and after, both are of the same pair. */
 rwkv_status rw_binidx_open(struct rw_binidx *b, const char *path, rwkv_error *err)
 {
     struct rw_map bin = {0}, idx = {0};
+    struct stat before = index_of(path), after;
     rwkv_status status;
     char *name = rw_binidx_path(path, "");
     if (!name)
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory", path);
     RW_GO(map_file(&idx, path, ".idx", err));
     RW_GO(map_file(&bin, path, ".bin", err));
+    after = index_of(path);
+    if (!same_file(&before, &after))
+        RW_GO(rw_fail(err, RWKV_ERROR_IO, "%s.idx: was replaced while it was opened", name));
     RW_GO(rw_binidx_open_memory(b, bin, idx, name, err));
 done:
     if (status != RWKV_OK) {

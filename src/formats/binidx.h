@@ -14,7 +14,7 @@
  * are checked as they are read.
  *
  * The writer streams: what it keeps is four bytes a document. Both files appear when it commits, or
- * neither.
+ * neither; a pair that is there already stays whole until then, under NAME.replaced for a moment.
  */
 #ifndef RW_FORMATS_BINIDX_H
 #define RW_FORMATS_BINIDX_H
@@ -42,7 +42,8 @@ struct rw_binidx {
                                  the pieces */
 };
 
-/* Open NAME.bin and NAME.idx; `path` is NAME or one of the two. On failure nothing is open. */
+/* Open NAME.bin and NAME.idx; `path` is NAME or one of the two. Fails when the pair is replaced at
+ * that moment. On failure nothing is open. */
 rwkv_status rw_binidx_open(struct rw_binidx *data, const char *path, rwkv_error *err);
 
 /* The same from memory, borrowed until closing. */
@@ -66,10 +67,13 @@ void rw_binidx_fingerprint(const struct rw_binidx *data, char out[65]);
 
 /* --- writing --- */
 
+/* Between NAME and the endings of a pair that is being replaced. */
+#define RW_BINIDX_REPLACED ".replaced"
+
 struct rw_binidx_writer;
 
 /* Begin NAME.bin and NAME.idx (`path` as for opening), for token ids below `n_vocab`: u16 where
- * that is enough, i32 else. What is there already stays until the commit. */
+ * that is enough, i32 else. What is there already stays until the commit. One writer at a time. */
 rwkv_status rw_binidx_writer_open(struct rw_binidx_writer **out, const char *path, size_t n_vocab,
                                   rwkv_error *err);
 

@@ -26,7 +26,8 @@ struct build {
 
 static rwkv_status check_target(const char *out, rwkv_error *err)
 {
-    static const char *const endings[] = {".bin", ".idx"};
+    static const char *const endings[] = {".bin", ".idx", RW_BINIDX_REPLACED ".bin",
+                                          RW_BINIDX_REPLACED ".idx"};
     for (size_t i = 0; i < RW_COUNT(endings); i++) {
         char *path = rw_binidx_path(out, endings[i]);
         if (!path)

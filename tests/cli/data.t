@@ -133,6 +133,16 @@ Nothing is replaced unasked, and nothing is left behind: not by what fails, nor 
   $ rwkv data build -q --vocab bytes out texts
   ! rwkv: out.bin: is there already
   [1]
+  $ cp out.bin half.replaced.bin; cp out.idx half.idx; rwkv data build -q --vocab bytes half.bin texts
+  ! rwkv: half.idx: is there already
+  [1]
+  $ rm half.idx; cp out.idx half.replaced.idx; rwkv data build -q --vocab bytes half texts
+  ! rwkv: half.replaced.bin: is there already
+  [1]
+  $ rwkv data build -q --force --vocab bytes half texts && rwkv data cat --vocab bytes half; echo; ls half.*
+  ThreeFour
+  half.bin
+  half.idx
   $ rwkv data build -q --force --vocab bytes out texts && rwkv data cat --vocab bytes out; echo
   ThreeFour
   $ ls bin.* bad.??? one.* *.tmp 2>/dev/null
