@@ -1,0 +1,37 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Train a model that reverses decimal numbers, and see how well it does on fresh ones:
+#
+#     examples/reverse/run.sh WORK [RWKV]
+#
+# WORK is a folder to make or to go on in: what is there already is not made again, and training
+# that was stopped goes on. RWKV is the program; the default is the one that `make` built. README.md
+# explains the sizes; LONGEST, ROWS, STEPS and EACH in the environment replace them.
+set -eu
+
+work=${1:?usage: run.sh WORK [RWKV]}
+here=$(realpath "$(dirname "$0")")
+rwkv=$(realpath "${2:-$here/../../build/programs/rwkv/rwkv}")
+longest=${LONGEST:-60}
+mkdir -p "$work"
+cd "$work"
+
+if [ ! -e numbers.idx ]; then
+    awk -v seed=1 -v longest="$longest" -v rows="${ROWS:-200000}" -f "$here/numbers.awk" \
+        > numbers.jsonl
+    "$rwkv" data build --vocab "$here/vocab.txt" numbers numbers.jsonl
+fi
+
+if [ -e run/checkpoints ]; then
+    "$rwkv" train --resume run
+else
+    "$rwkv" train --out run --data numbers --vocab "$here/vocab.txt" --vocab-size 12 \
+        --layers 2 --embd 32 --head-size 16 --ctx $((2 * longest + 8)) --batch 16 \
+        --steps "${STEPS:-40000}" --lr 3e-3 --lr-final 1e-5 --warmup 100 --print-every 1000 \
+        --export reverse.pth
+fi
+
+awk -v seed=2 -v longest="$longest" -v each="${EACH:-100}" -f "$here/numbers.awk" > fresh.jsonl
+"$rwkv" batch -q -m run/reverse.pth --vocab "$here/vocab.txt" --greedy -n $((longest + 1)) \
+    --force -o answers.jsonl fresh.jsonl
+awk -f "$here/grade.awk" answers.jsonl
