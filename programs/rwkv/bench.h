@@ -2,7 +2,8 @@
 /*
  * Inside `rwkv bench`: cmd_bench.c reads the command line and goes through the runs that it asks
  * for, bench_run.c opens a model and does one run, bench_row.c times work next to the machine's
- * limits, bench_print.c, bench_data.c (JSON, CSV) and bench_plot.c (SVG) show the results.
+ * limits, bench_train.c does and shows --train, bench_print.c, bench_data.c (JSON, CSV) and
+ * bench_plot.c (SVG) show the results.
  */
 #ifndef RW_PROGRAM_BENCH_H
 #define RW_PROGRAM_BENCH_H
@@ -16,6 +17,7 @@
 #include "rwkv_bench.h"
 
 #define RW_BENCH_ROWS 32
+#define RW_BENCH_TRAINS (RW_BENCH_ROWS * 4) /* precisions, with checkpoints and without */
 #define RW_BENCH_BATCH_MAX 64
 #define RW_BENCH_PASSES 9 /* of a row, at most */
 #define RW_BENCH_POINTS 32
@@ -38,6 +40,13 @@ struct rw_bench {
     const char *keep, *plot, *energy_folder;
     bool json, csv, quiet;
     size_t length; /* of the long run; 0: none */
+    bool train;    /* and the tasks say no more than how many sequences there are */
+    struct {
+        size_t context;
+        int precision;
+        bool has_context, has_precision, checkpoint;
+        uint64_t bytes_before; /* resident before the first model */
+    } training;
     struct rw_bench_task tasks[RW_BENCH_ROWS];
     size_t n_tasks;
     bool has_tasks[RW_BENCH_WORKS]; /* named on the command line */
@@ -65,6 +74,20 @@ struct rw_bench_row {
     double joules;                  /* for one token, or NaN */
 };
 
+/* Steps of training. */
+struct rw_bench_train {
+    size_t batch; /* sequences */
+    rwkv_precision precision;
+    bool checkpoint;
+    size_t passes;
+    double rate, spread;           /* as above */
+    double f32_share, bf16_share;  /* of the limits; 0: there is no such limit */
+    double f32_limit, bf16_limit;  /* operations a second */
+    double work[RWKV_TRAIN_WORKS]; /* shares of the time */
+    rwkv_train_meter_plan plan;
+    uint64_t used_bytes; /* by which the process grew */
+};
+
 /* Speed after so many tokens. */
 struct rw_bench_point {
     size_t position;
@@ -86,6 +109,8 @@ struct rw_bench_run {
     size_t n_rows;
     struct rw_bench_point points[RW_BENCH_POINTS];
     size_t n_points;
+    struct rw_bench_train trains[RW_BENCH_TRAINS];
+    size_t n_trains;
 };
 
 /* --- bench_run.c, bench_row.c ----------------------------------------------------------------- */
@@ -112,10 +137,23 @@ rwkv_status rw_bench_pass(struct rw_bench_bed *bed, const struct rw_bench_task *
 /* Do row->task several times, between limits. row->rate: what is to be expected, roughly. */
 rwkv_status rw_bench_row(struct rw_bench_bed *bed, const rwkv_model_info *info,
                          struct rw_bench_row *row, rwkv_error *err);
+/* Whether so many passes, which took so long together, are enough for a row. */
+bool rw_bench_enough(size_t passes, double seconds);
 #define RW_BENCH_SAMPLES (RW_BENCH_ROWS * (RW_BENCH_PASSES + 1))
 
 double rw_bench_median(double *values, size_t n); /* sorts them */
 rwkv_status rw_bench_interrupted(rwkv_error *err);
+
+/* --- bench_train.c ---------------------------------------------------------------------------- */
+
+/* Measure training of the model that args names. */
+rwkv_status rw_bench_train(struct rw_bench *b, const struct rw_model_args *args,
+                           struct rw_bench_run *run, rwkv_error *err);
+/* "f32, batch 4, checkpoints" */
+void rw_bench_train_name(const struct rw_bench_train *row, char *to, size_t size);
+void rw_bench_print_train(const struct rw_bench *b, const struct rw_bench_run *run);
+void rw_bench_json_train(struct rw_json *j, const struct rw_bench *b,
+                         const struct rw_bench_run *run);
 
 /* --- showing ---------------------------------------------------------------------------------- */
 
@@ -131,7 +169,8 @@ rwkv_limit rw_bench_limit(const struct rw_bench_run *run, const struct rw_bench_
 void rw_bench_print(const struct rw_bench *b, const struct rw_bench_run *run);
 void rw_bench_print_summary(const struct rw_bench_run *runs, size_t n);
 void rw_bench_print_csv(const struct rw_bench_run *runs, size_t n);
-rwkv_status rw_bench_print_json(const struct rw_bench_run *runs, size_t n, rwkv_error *err);
+rwkv_status rw_bench_print_json(const struct rw_bench *b, const struct rw_bench_run *runs, size_t n,
+                                rwkv_error *err);
 rwkv_status rw_bench_plot(const char *path, const struct rw_bench_run *runs, size_t n,
                           rwkv_error *err);
 

@@ -42,14 +42,8 @@ static void json_row(struct rw_json *j, const struct rw_bench_run *run,
     rw_json_close(j);
 }
 
-static void json_run(struct rw_json *j, const struct rw_bench_run *run)
+static void json_results(struct rw_json *j, const struct rw_bench_run *run)
 {
-    rw_json_open(j, NULL, RW_JSON_OBJECT, RW_JSON_LINES);
-    rw_json_open(j, "model", RW_JSON_OBJECT, RW_JSON_LINES);
-    rw_json_text(j, "path", rw_model_name(run->path));
-    rw_json_plan(j, &run->info);
-    rw_json_close(j);
-    rw_json_u64(j, "threads", (uint64_t)run->info.threads);
     rw_json_open(j, "limits", RW_JSON_OBJECT, RW_JSON_INLINE);
     for (rwkv_limit l = 0; l < RWKV_LIMIT_COUNT; l++)
         rw_json_real(j, limit_keys[l], or_null(run->limits[l]));
@@ -72,16 +66,31 @@ static void json_run(struct rw_json *j, const struct rw_bench_run *run)
         rw_json_close(j);
     }
     rw_json_close(j);
+}
+
+static void json_run(struct rw_json *j, const struct rw_bench *b, const struct rw_bench_run *run)
+{
+    rw_json_open(j, NULL, RW_JSON_OBJECT, RW_JSON_LINES);
+    rw_json_open(j, "model", RW_JSON_OBJECT, RW_JSON_LINES);
+    rw_json_text(j, "path", rw_model_name(run->path));
+    rw_json_plan(j, &run->info);
+    rw_json_close(j);
+    rw_json_u64(j, "threads", (uint64_t)run->info.threads);
+    if (b->train)
+        rw_bench_json_train(j, b, run);
+    else
+        json_results(j, run);
     rw_json_close(j);
 }
 
-rwkv_status rw_bench_print_json(const struct rw_bench_run *runs, size_t n, rwkv_error *err)
+rwkv_status rw_bench_print_json(const struct rw_bench *b, const struct rw_bench_run *runs, size_t n,
+                                rwkv_error *err)
 {
     struct rw_json j = {0};
     rw_json_open(&j, NULL, RW_JSON_OBJECT, RW_JSON_LINES);
     rw_json_open(&j, "runs", RW_JSON_ARRAY, RW_JSON_LINES);
     for (size_t i = 0; i < n; i++)
-        json_run(&j, &runs[i]);
+        json_run(&j, b, &runs[i]);
     rw_json_close(&j);
     rw_json_close(&j);
     return rw_json_print(&j, err);

@@ -119,6 +119,10 @@ void rw_bench_print(const struct rw_bench *b, const struct rw_bench_run *run)
     const rwkv_model_info *m = &run->info;
     bool energy = b->energy.n_packages > 0;
     char model[160];
+    if (b->train) {
+        rw_bench_print_train(b, run);
+        return;
+    }
     rw_describe_model(m, model, sizeof model);
     rw_outf("%s: %s\n", rw_model_name(run->path), model);
     rw_outf("%d thread%s, %s, %zu tokens a chunk\n\n", m->threads, m->threads == 1 ? "" : "s",

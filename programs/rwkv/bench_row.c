@@ -124,7 +124,7 @@ static void measure_limits(struct rw_bench_bed *bed, double limits[RWKV_LIMIT_CO
     bed->n_samples++;
 }
 
-static bool enough(size_t passes, double seconds)
+bool rw_bench_enough(size_t passes, double seconds)
 {
     if (passes < LEAST_PASSES)
         return passes > 0 && seconds >= LONG;
@@ -147,7 +147,7 @@ rwkv_status rw_bench_row(struct rw_bench_bed *bed, const rwkv_model_info *info,
     double tokens = (double)(row->task.n * row->task.batch * rounds);
     count_work(info, &row->task, &row->bytes, &row->ops);
     measure_limits(bed, limits[0]);
-    for (; !enough(n, sum); n++) {
+    for (; !rw_bench_enough(n, sum); n++) {
         double seconds, before = rw_energy_joules(bed->energy);
         RW_TRY(repeat(bed, &row->task, rounds, &seconds, err));
         joules += rw_energy_joules(bed->energy) - before;

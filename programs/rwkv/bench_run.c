@@ -2,7 +2,7 @@
 /*
  * One run of `rwkv bench`: open the model, again and again (timed), do everything once untimed,
  * read the peak memory, and only then take the memory that the limits are measured with and time
- * the rows; at last the long run.
+ * the rows; at last the long run. Training is bench_train.c.
  */
 #include <stdio.h>
 
@@ -265,6 +265,8 @@ rwkv_status rw_bench_do(struct rw_bench *b, const struct rw_model_args *args,
                         struct rw_bench_run *run, rwkv_error *err)
 {
     struct rw_bench_bed bed = {.energy = &b->energy};
+    if (b->train)
+        return rw_bench_train(b, args, run, err);
     rwkv_status status = do_all(b, &bed, args, run, err);
     if (bed.model) {
         rwkv_model_get_packing(bed.model, &run->packing);

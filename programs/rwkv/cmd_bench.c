@@ -136,10 +136,10 @@ static rwkv_status show(const struct rw_bench *b, const struct rw_bench_run *run
                         rwkv_error *err)
 {
     if (b->json)
-        RW_TRY(rw_bench_print_json(runs, n, err));
+        RW_TRY(rw_bench_print_json(b, runs, n, err));
     else if (b->csv)
         rw_bench_print_csv(runs, n);
-    else if (n > 1 && b->n_tasks) {
+    else if (n > 1 && b->n_tasks && !b->train) {
         rw_outs("\n");
         rw_bench_print_summary(runs, n);
     }
@@ -279,6 +279,10 @@ static int compare_tasks(const void *a, const void *b)
 static void settle_tasks(struct rw_bench *b)
 {
     bool many = count_runs(b) > 1;
+    if (b->train) {
+        default_tasks(b, RW_BENCH_BATCH, "4");
+        return;
+    }
     if (!b->has_tasks[RW_BENCH_PREFILL] && !b->has_tasks[RW_BENCH_DECODE])
         default_tasks(b, RW_BENCH_BATCH, many && !b->plot ? "32" : "1,2,4,8,16,32,64");
     default_tasks(b, RW_BENCH_PREFILL, many ? "512" : "16,128,512");
@@ -300,6 +304,14 @@ static rwkv_status check(const struct rw_bench *b, rwkv_error *err)
     if (b->keep && b->sweep.n_types > 1)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "--keep keeps one model, found %zu types",
                        b->sweep.n_types);
+    if (b->train && (b->has_tasks[RW_BENCH_PREFILL] || b->has_tasks[RW_BENCH_DECODE] || b->length ||
+                     b->plot || b->csv))
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "--train does not go with --prompt, --decode, --length, --plot and --csv");
+    if (!b->train &&
+        (b->training.has_context || b->training.has_precision || b->training.checkpoint))
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "--ctx, --precision and --grad-checkpoint want --train with them");
     if (b->n_tasks == 0 && !b->length && !b->keep)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted something to measure, found only zeros");
     return RWKV_OK;
@@ -307,7 +319,8 @@ static rwkv_status check(const struct rw_bench *b, rwkv_error *err)
 
 int rw_cmd_bench(int argc, char **argv)
 {
-    struct rw_bench b = {.energy_folder = "/sys/class/powercap"};
+    static const char *const precisions[] = {"f32", "bf16", NULL};
+    struct rw_bench b = {.energy_folder = "/sys/class/powercap", .training.context = 512};
     struct task_list prompt = {&b, RW_BENCH_PREFILL}, decode = {&b, RW_BENCH_DECODE},
                      batch = {&b, RW_BENCH_BATCH};
     const struct rw_option options[] = {
@@ -319,6 +332,12 @@ int rw_cmd_bench(int argc, char **argv)
         {"decode", 0, RW_OPTION_CALL, &decode, .parse = parse_tasks},
         {"batch", 0, RW_OPTION_CALL, &batch, .parse = parse_tasks},
         {"length", 0, RW_OPTION_SIZE, &b.length, .min = 64, .max = 1e9},
+        {"train", 0, RW_OPTION_FLAG, &b.train},
+        {"ctx", 0, RW_OPTION_SIZE, &b.training.context, .min = 1, .max = 1 << 20,
+         .given = &b.training.has_context},
+        {"precision", 0, RW_OPTION_CHOICE, &b.training.precision, .choices = precisions,
+         .given = &b.training.has_precision},
+        {"grad-checkpoint", 0, RW_OPTION_FLAG, &b.training.checkpoint},
         {"sweep", 0, RW_OPTION_CALL, &b, .parse = parse_sweep},
         {"plot", 0, RW_OPTION_TEXT, &b.plot},
         {"energy", 0, RW_OPTION_TEXT, &b.energy_folder},

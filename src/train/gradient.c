@@ -22,6 +22,19 @@ size_t rw_gradient_state_floats(const struct rw_parameters *parameters)
     return rw_rwkv7_state_layout(&parameters->sizes).total;
 }
 
+double rw_gradient_ops(const struct rw_parameters *parameters)
+{
+    const struct rw_sizes *z = &parameters->sizes;
+    double weights = 0;
+    for (size_t i = 0; i < parameters->n; i++) {
+        const struct rw_parameter *p = &parameters->list[i];
+        if (p->rows > 1 && rw_parameter_id(p) != RW_SPEC_emb)
+            weights += (double)p->count;
+    }
+    double recurrence = 9 * (double)z->head_size * (double)z->n_embd * (double)z->n_layer;
+    return 3 * (2 * weights + recurrence);
+}
+
 /* --- memory ----------------------------------------------------------------------------------- */
 
 static struct rw_rwkv7_training describe(const struct rw_parameters *p, struct rw_backend *backend,

@@ -63,6 +63,11 @@ void rw_gradient_add(struct rw_gradient *g, const float *values, float *gradient
                      const struct rw_gradient_sequence *sequences, size_t n, float scale,
                      double *loss);
 
+/* Operations a token: a product and a sum for each weight outside the embedding, forward and for
+ * both derivatives, and three times the nine an element of the states' matrices that the recurrence
+ * takes. What checkpointing computes again is not counted. */
+double rw_gradient_ops(const struct rw_parameters *parameters);
+
 /* Told while rw_gradient_add is on its way back: what it adds to at or after `at` floats of the
  * array of gradients does not change any more. `at` falls from call to call. */
 typedef void (*rw_gradient_passed_fn)(void *user, size_t at);

@@ -47,6 +47,47 @@ For programs: JSON and CSV, of several types and numbers of threads, with a long
   $ rwkv bench --prompt 0 --decode 0 --length 64 --json --threads 1 | python3 "$CASE/bench_check.py" json | cut -d' ' -f2-
   threads 1 64
 
+Training: in both precisions, with checkpoints, several sequences.
+
+  $ rwkv bench --train --make 2,64,256 --ctx 16 --batch 2 --grad-checkpoint --threads 1 --cpu ref > out
+  > sed 's/[0-9][0-9.]*/N/g; s/  */ /g; s/ [kMG] / /g; s/ [KM]*i*B/ B/g' out
+  random weights: RWKV-N, N layers of N channels, N parameters, mostly FN
+  N thread, ref, training on sequences of N tokens
+  
+  training tokens/s +- ops/token of fN of bfN products recurr. rest
+  fN, batch N N N % N N % - N % N % N %
+  fN, batch N, checkpoints N N % N N % - N % N % N %
+  bfN, batch N N N % N N % - N % N % N %
+  bfN, batch N, checkpoints N N % N N % - N % N % N %
+  
+  share of the time row N row N row N row N
+   products, forward N % N % N % N %
+   products by inputs N % N % N % N %
+   products by weights N % N % N % N %
+   recurrence, forward N % N % N % N %
+   recurrence, back N % N % N % N %
+   norms and shifts N % N % N % N %
+   cross entropy N % N % N % N %
+   optimizer N % N % N % N %
+   copies and sums N % N % N % N %
+  
+  row N limits fN N GOP/s; memory planned N B, used N B
+  row N limits fN N GOP/s; memory planned N B, used N B
+  row N limits fN N GOP/s; memory planned N B, used N B
+  row N limits fN N GOP/s; memory planned N B, used N B
+  $ rwkv bench --train --make 2,64,256 --ctx 16 --batch 1,3 --threads 2 --cpu ref --json | python3 "$CASE/bench_check.py" train
+  f32 1 x 16 1081344 all kept
+  bf16 1 x 16 1081344 all kept
+  f32 3 x 16 1081344 all kept
+  bf16 3 x 16 1081344 all kept
+  $ rwkv bench --train --make 1,64,256 --ctx 5 --precision bf16 --sweep threads=1,2 --json | python3 "$CASE/bench_check.py" train
+  bf16 4 x 5 577536 all kept
+  bf16 4 x 5 577536 all kept
+  $ rwkv bench --train --batch 1 --ctx 4 -q --precision f32 | head -n 1 | cut -d: -f1
+  built-in model
+  $ rwkv bench --train --make 2,64,256 --ctx 100000 --batch 64 --memory-limit 10M 2>&1 | sed 's/needs [0-9]*/needs N/'
+  rwkv: training needs N MiB, more than the 10 MiB there are
+
 Charts, and the rates of a sweep side by side.
 
   $ rwkv bench --make 1,64,256 --sweep cpu=ref,auto --prompt 0 --decode 0 --batch 1,2 --length 128 --plot a.svg |
@@ -119,6 +160,12 @@ Errors.
   [1]
   $ rwkv bench --prompt 0 --decode 0
   ! rwkv: bench: wanted something to measure, found only zeros (see 'rwkv bench --help')
+  [2]
+  $ rwkv bench --train --prompt 3
+  ! rwkv: bench: --train does not go with --prompt, --decode, --length, --plot and --csv (see 'rwkv bench --help')
+  [2]
+  $ rwkv bench --ctx 3
+  ! rwkv: bench: --ctx, --precision and --grad-checkpoint want --train with them (see 'rwkv bench --help')
   [2]
   $ rwkv bench --sweep types=q8_0
   ! rwkv: bench: --sweep types= wants --make with it (see 'rwkv bench --help')

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check what `rwkv bench` writes for programs; says what it holds, or what is wrong with it.
 
-    bench_check.py json < OUT      bench_check.py csv < OUT      bench_check.py svg FILE"""
+    bench_check.py json|train|csv < OUT      bench_check.py svg FILE"""
 import csv
 import json
 import sys
@@ -13,6 +13,11 @@ ROW = {"work", "size", "passes", "tokens_per_second", "spread", "bytes_per_token
        "limit", "share", "joules_per_token", *(limit + "_share" for limit in LIMITS)}
 RUN = {"model", "threads", "limits", "load_seconds", "first_token_seconds", "peak_resident_bytes",
        "packing", "zeros", "rows", "context"}
+TRAINING = {"precision", "checkpoint", "context", "batch", "passes", "tokens_per_second", "spread",
+            "ops_per_token", "f32_ops_per_second", "bf16_ops_per_second", "f32_share",
+            "bf16_share", "time_shares", "planned_bytes", "used_bytes"}
+WORKS = {"products", "products_dx", "products_dw", "recurrence", "recurrence_back", "norms", "loss",
+         "optimizer", "elements"}
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -57,6 +62,25 @@ def check_json():
             f"{row['work']} {row['size']}" for row in run["rows"]), *positions)
 
 
+def check_training_row(row, parameters):
+    want(set(row) == TRAINING, f"members of a row: {sorted(set(row) ^ TRAINING)}")
+    want(set(row["time_shares"]) == WORKS, f"works {set(row['time_shares']) ^ WORKS}")
+    want(all(share > 0 for share in row["time_shares"].values()), "work that took no time")
+    want(sum(row["time_shares"].values()) <= 1, f"more than all the time: {row['time_shares']}")
+    want(row["planned_bytes"] > 16 * parameters, f"no room for {parameters} parameters")
+    quotient = row["tokens_per_second"] * row["ops_per_token"] / row["f32_ops_per_second"]
+    want(0.02 < row["f32_share"] / quotient < 50, f"share {row['f32_share']} of {quotient}")
+
+
+def check_train():
+    for run in json.load(sys.stdin)["runs"]:
+        want(set(run) == {"model", "threads", "training"}, f"members of a run: {set(run)}")
+        for row in run["training"]:
+            check_training_row(row, run["model"]["parameters"])
+            print(f"{row['precision']} {row['batch']} x {row['context']}", row["ops_per_token"],
+                  "checkpoint" if row["checkpoint"] else "all kept")
+
+
 def check_csv():
     rows = list(csv.DictReader(sys.stdin, strict=True))
     for row in rows:
@@ -87,4 +111,5 @@ def check_svg(path):
 
 
 if __name__ == "__main__":
-    {"json": check_json, "csv": check_csv, "svg": check_svg}[sys.argv[1]](*sys.argv[2:])
+    checks = {"json": check_json, "train": check_train, "csv": check_csv, "svg": check_svg}
+    checks[sys.argv[1]](*sys.argv[2:])
