@@ -118,12 +118,12 @@ struct rw_adamw {
 };
 
 struct rw_backward_ops {
-    /* Prepare for batches of at most `tokens` rows, of sequences as long as that, matrices of at
-     * most `max_cols` rows or columns, and heads of `head_size`. Scratch is the backend's, apart
+    /* Prepare for batches of at most `tokens` rows, of sequences as long as that, norms of at most
+     * `channels`, matrices of any size, and heads of `head_size`. Scratch is the backend's, apart
      * from what the forward pass prepared; its size: */
-    size_t (*scratch_bytes)(const struct rw_backend *be, size_t tokens, size_t max_cols,
+    size_t (*scratch_bytes)(const struct rw_backend *be, size_t tokens, size_t channels,
                             size_t head_size);
-    rwkv_status (*prepare)(struct rw_backend *be, size_t tokens, size_t max_cols, size_t head_size,
+    rwkv_status (*prepare)(struct rw_backend *be, size_t tokens, size_t channels, size_t head_size,
                            rwkv_error *err);
 
     /* Products of the forward pass, as struct rw_backend_ops has them, of F32 weights [R, K]. */

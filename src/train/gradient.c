@@ -81,13 +81,12 @@ void rw_gradient_plan(struct rw_gradient_plan *plan, const struct rw_parameters 
     /* Measuring calls nothing of the backend. */
     struct rw_gradient g = {.model = describe(parameters, NULL, options)};
     struct rw_arena kept = {0}, work = {0}, host = {0};
-    size_t cols = max_cols(parameters), vocab = parameters->sizes.n_vocab;
     reserve(&g, &kept, &work, &host);
     *plan = (struct rw_gradient_plan){.saved = kept.used, .work = work.used + host.used};
-    plan->scratch = backend->ops->scratch_bytes(backend, options->tokens, cols);
+    plan->scratch = backend->ops->scratch_bytes(backend, options->tokens, max_cols(parameters));
     if (backend->ops->backward)
         plan->scratch += backend->ops->backward->scratch_bytes(
-            backend, options->tokens, RW_MAX(cols, vocab), parameters->sizes.head_size);
+            backend, options->tokens, parameters->sizes.n_embd, parameters->sizes.head_size);
     plan->total = plan->saved + plan->work + plan->scratch;
 }
 
@@ -110,10 +109,9 @@ static rwkv_status prepare(struct rw_gradient *g, rwkv_error *err)
 {
     const struct rw_parameters *p = g->parameters;
     struct rw_backend *be = g->model.forward.backend;
-    size_t cols = max_cols(p);
-    RW_TRY(be->ops->prepare(be, g->model.max_tokens, cols, err));
-    return be->ops->backward->prepare(be, g->model.max_tokens, RW_MAX(cols, p->sizes.n_vocab),
-                                      p->sizes.head_size, err);
+    RW_TRY(be->ops->prepare(be, g->model.max_tokens, max_cols(p), err));
+    return be->ops->backward->prepare(be, g->model.max_tokens, p->sizes.n_embd, p->sizes.head_size,
+                                      err);
 }
 
 rwkv_status rw_gradient_new(struct rw_gradient **out, const struct rw_parameters *parameters,

@@ -16,23 +16,23 @@
 /* --- scratch -----------------------------------------------------------------------------------
  */
 
-/* A thread does one thing at a time: a product, heads, or rows of `max_cols`. */
-static size_t thread_floats(size_t tokens, size_t max_cols, size_t head_size)
+/* A thread does one thing at a time: a product, heads, or norms of rows. */
+static size_t thread_floats(size_t tokens, size_t channels, size_t head_size)
 {
     size_t most = RW_MAX((size_t)RW_PRODUCT_SCRATCH, rw_cpu_wkv7_scratch(tokens, head_size));
-    return (RW_MAX(most, 2 * max_cols) + 15) & ~(size_t)15;
+    return (RW_MAX(most, 2 * channels) + 15) & ~(size_t)15;
 }
 
-static size_t slice_floats(size_t tokens, size_t max_cols)
+static size_t slice_floats(size_t tokens, size_t channels)
 {
-    return RW_MIN(tokens, (size_t)RW_CPU_NORM_SLICE) * max_cols;
+    return RW_MIN(tokens, (size_t)RW_CPU_NORM_SLICE) * channels;
 }
 
-static size_t scratch_bytes(const struct rw_backend *be, size_t tokens, size_t max_cols,
+static size_t scratch_bytes(const struct rw_backend *be, size_t tokens, size_t channels,
                             size_t head_size)
 {
-    return (be->threads * thread_floats(tokens, max_cols, head_size) +
-            slice_floats(tokens, max_cols) + (size_t)RW_CPU_NORM_SLICE * 2) *
+    return (be->threads * thread_floats(tokens, channels, head_size) +
+            slice_floats(tokens, channels) + (size_t)RW_CPU_NORM_SLICE * 2) *
            sizeof(float);
 }
 
@@ -43,19 +43,19 @@ void rw_cpu_backward_free(struct rw_backend_cpu *cpu)
     rw_free(cpu->backward.stats);
 }
 
-static rwkv_status prepare(struct rw_backend *be, size_t tokens, size_t max_cols, size_t head_size,
+static rwkv_status prepare(struct rw_backend *be, size_t tokens, size_t channels, size_t head_size,
                            rwkv_error *err)
 {
     struct rw_backend_cpu *cpu = rw_cpu(be);
     struct rw_cpu_backward *b = &cpu->backward;
     rw_cpu_backward_free(cpu);
-    b->thread_floats = thread_floats(tokens, max_cols, head_size);
+    b->thread_floats = thread_floats(tokens, channels, head_size);
     b->thread = rw_alloc_aligned(be->threads * b->thread_floats, sizeof(float));
-    b->rows = rw_alloc_aligned(slice_floats(tokens, max_cols), sizeof(float));
+    b->rows = rw_alloc_aligned(slice_floats(tokens, channels), sizeof(float));
     b->stats = rw_alloc_aligned((size_t)RW_CPU_NORM_SLICE * 2, sizeof(float));
     if (!b->thread || !b->rows || !b->stats)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for %zu bytes of scratch for training",
-                       scratch_bytes(be, tokens, max_cols, head_size));
+                       scratch_bytes(be, tokens, channels, head_size));
     return RWKV_OK;
 }
 

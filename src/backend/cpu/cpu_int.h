@@ -21,7 +21,7 @@
 struct rw_cpu_backward {
     float *thread; /* [threads, thread_floats] */
     size_t thread_floats;
-    float *rows;  /* [slice, max_cols]: derivatives by norms, a slice of tokens at a time */
+    float *rows;  /* [slice, channels]: derivatives by norms, a slice of tokens at a time */
     float *stats; /* [slice, 2]: of each of its tokens */
 };
 
