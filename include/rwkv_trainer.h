@@ -39,9 +39,10 @@ typedef struct rwkv_init_options {
     size_t n_ffn;     /* 0: 4 n_embd */
     size_t head_size; /* 0: 64 */
     uint64_t seed;
-    const char *vocab; /* as in rwkv_model_options; a .gguf needs one */
-    int threads;       /* as in rwkv_model_options; changes the time only */
-    int overwrite;     /* zero: refuse when the file exists */
+    const char *vocab;     /* as in rwkv_model_options; a .gguf needs one */
+    int threads;           /* as in rwkv_model_options; changes the time only */
+    int overwrite;         /* zero: refuse when the file exists */
+    uint64_t memory_limit; /* as in rwkv_gradient_options */
 } rwkv_init_options;
 
 /* Write a model with the initial weights of BlinkDL's trainer, in F32, to a .pth, .safetensors or

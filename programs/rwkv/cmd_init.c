@@ -19,6 +19,7 @@ int rw_cmd_init(int argc, char **argv)
         {"head-size", 0, RW_OPTION_SIZE, &init.head_size, 2, 512},
         {"ffn", 0, RW_OPTION_SIZE, &init.n_ffn, 1, 1 << 20},
         {"seed", 0, RW_OPTION_U64, &init.seed},
+        {"memory-limit", 0, RW_OPTION_BYTES, &init.memory_limit},
         {"threads", 't', RW_OPTION_INT, &init.threads, 1, 256},
         {"force", 0, RW_OPTION_FLAG, &force},
         {"quiet", 'q', RW_OPTION_FLAG, &quiet},

@@ -5,12 +5,13 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "base/utf8.h"
 #include "text_in.h"
 
 #define MAX_NAME 64 /* bytes */
 
 /* Letters after a backslash, and what they mean. */
-static const char letters[] = "\"\\ntr", meant[] = "\"\\\n\t\r";
+static const char letters[] = "\"\\ntrbf", meant[] = "\"\\\n\t\r\b\f";
 
 struct line {
     const char *at, *end;
@@ -59,12 +60,32 @@ static rwkv_status read_name(struct line *line, rwkv_error *err)
     return RWKV_OK;
 }
 
+/* What follows \u or \U: so many hexadecimal digits that are a character. */
+static rwkv_status read_code(struct line *line, size_t digits, rwkv_error *err)
+{
+    uint32_t code = 0;
+    uint8_t bytes[4];
+    size_t n = 0;
+    for (; n < digits && line->at + n < line->end && isxdigit((unsigned char)line->at[n]); n++) {
+        char c = (char)tolower((unsigned char)line->at[n]);
+        code = code << 4 | (uint32_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    bool surrogate = code >= 0xd800 && code <= 0xdfff;
+    if (n < digits || code == 0 || code > 0x10ffff || surrogate)
+        return fail("the code of a character after \\u or \\U", line, err);
+    rw_str_add(&line->value, bytes, rw_utf8_put(code, bytes));
+    line->at += digits;
+    return RWKV_OK;
+}
+
 /* What follows a backslash inside "quotes". */
 static rwkv_status read_escape(struct line *line, rwkv_error *err)
 {
     const char *found = line->at < line->end ? strchr(letters, *line->at) : NULL;
+    if (line->at < line->end && (*line->at == 'u' || *line->at == 'U'))
+        return read_code(line, *line->at++ == 'u' ? 4 : 8, err);
     if (!found || !*found)
-        return fail("one of \\\" \\\\ \\n \\t \\r", line, err);
+        return fail("one of \\\" \\\\ \\n \\t \\r \\b \\f \\u \\U", line, err);
     rw_str_addc(&line->value, meant[found - letters]);
     line->at++;
     return RWKV_OK;
@@ -159,6 +180,8 @@ void rw_toml_add_string(struct rw_str *to, const char *text)
         const char *escape = strchr(meant, *text);
         if (escape)
             rw_str_printf(to, "\\%c", letters[escape - meant]);
+        else if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            rw_str_printf(to, "\\u%04X", (unsigned)*text);
         else
             rw_str_addc(to, *text);
     }

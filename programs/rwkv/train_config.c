@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -173,6 +172,33 @@ static rwkv_status read_file(struct rw_train *t, const char *config, const char 
     return status;
 }
 
+/* The settings of a run name its data and vocabulary by their whole paths. */
+static rwkv_status check_place(struct rw_train *t, const char *name, const char *path,
+                               const char *ending, rwkv_error *err)
+{
+    struct rw_str file = {0};
+    rwkv_status status = RWKV_OK;
+    if (!path || strcmp(path, "bytes") == 0 || *given(t, name))
+        return RWKV_OK;
+    rw_str_printf(&file, "%s%s", path, ending);
+    if (!file.failed && access(file.data, F_OK) != 0)
+        status =
+            rw_fail(err, RWKV_ERROR_IO,
+                    "%s: %s; where it is now can be said by --%s (%s/config.toml has its place "
+                    "when the run was last started)",
+                    file.data, strerror(errno), name, t->resume);
+    rw_str_fini(&file);
+    return status;
+}
+
+static rwkv_status check_places(struct rw_train *t, rwkv_error *err)
+{
+    if (!t->resume)
+        return RWKV_OK;
+    RW_TRY(check_place(t, "data", t->options.data, ".idx", err));
+    return check_place(t, "vocab", t->options.vocab, "", err);
+}
+
 static void finish(struct rw_train *t)
 {
     static const rwkv_dtype types[] = {RWKV_DTYPE_F32, RWKV_DTYPE_BF16, RWKV_DTYPE_F16};
@@ -230,6 +256,8 @@ int rw_train_read(struct rw_train *t, int argc, char **argv)
         status = rw_options_read("train", t->table, argc, copy, &operands);
         settle_lengths(t);
     }
+    if (status == RW_OPTIONS_READ && check_places(t, &err) != RWKV_OK)
+        status = rw_complain(&err);
     finish(t);
     rw_free(copy);
     return status;
@@ -321,9 +349,7 @@ rwkv_status rw_train_keep(const struct rw_train *t, rwkv_error *err)
     struct rw_str path = {0};
     struct rw_output *o = NULL;
     rwkv_status status;
-    if (mkdir(t->options.folder, 0777) != 0 && errno != EEXIST)
-        return rw_fail(err, RWKV_ERROR_IO, "%s: cannot create: %s", t->options.folder,
-                       strerror(errno));
+    RW_TRY(rw_folder_make(t->options.folder, err));
     rw_str_printf(&path, "%s/config.toml", t->options.folder);
     if (path.failed)
         RW_GO(rw_fail(err, RWKV_ERROR_MEMORY, "no memory"));

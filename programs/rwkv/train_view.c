@@ -67,9 +67,15 @@ static void add_left(struct rw_str *s, double seconds)
         rw_str_printf(s, "  %" PRIu64 " s left", n);
 }
 
+/* What is no number has no sign worth showing. */
+static double unsign(double x)
+{
+    return isnan(x) ? fabs(x) : x;
+}
+
 static void add_loss(struct rw_str *s, const rwkv_train_event *e)
 {
-    rw_str_printf(s, "loss %.4f", e->loss);
+    rw_str_printf(s, "loss %.4f", unsign(e->loss));
     if (!isnan(e->bits_per_byte))
         rw_str_printf(s, " (%.3f bits a byte)", e->bits_per_byte);
 }
@@ -82,9 +88,10 @@ static void show_step(const struct rw_train *t, const rwkv_train_event *e)
         return;
     rw_str_printf(&s, "step %" PRIu64 "/%" PRIu64 "  ", e->step, e->steps);
     add_loss(&s, e);
-    rw_str_printf(&s, "  lr %.3g  norm %.3g  %s tokens/s", e->learning_rate, e->gradient_norm,
-                  rw_show_count(e->tokens_per_second).text);
-    if (!isnan(e->share_of_peak))
+    rw_str_printf(&s, "  lr %.3g  norm %.3g", e->learning_rate, unsign(e->gradient_norm));
+    if (isfinite(e->tokens_per_second))
+        rw_str_printf(&s, "  %s tokens/s", rw_show_count(e->tokens_per_second).text);
+    if (isfinite(e->share_of_peak))
         rw_str_printf(&s, "  %.0f %% of peak", 100 * e->share_of_peak);
     add_left(&s, e->seconds_left);
     if (s.data && terminal)

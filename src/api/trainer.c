@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 #include "formats/format.h"
 #include "text/vocab.h"
+#include "train/init.h"
 #include "train/trainer.h"
 
 /* --- new models ------------------------------------------------------------------------------- */
@@ -21,21 +22,17 @@ static rwkv_status find_sizes(const rwkv_init_options *o, struct rw_sizes *z, rw
     *z = (struct rw_sizes){.n_layer = o->n_layer,
                            .n_embd = o->n_embd,
                            .n_vocab = o->n_vocab,
-                           .n_ffn = o->n_ffn ? o->n_ffn : 4 * o->n_embd,
-                           .head_size = o->head_size ? o->head_size : 64};
-    if (!o->vocab)
-        return RWKV_OK;
-    struct rwkv_vocab *vocab;
-    RW_TRY(rw_vocab_open(o->vocab, &vocab, err));
-    size_t size = rw_vocab_size(vocab);
-    rw_vocab_release(vocab);
-    if (z->n_vocab && z->n_vocab < size)
-        return rw_fail(err, RWKV_ERROR_ARGUMENT,
-                       "%s: wanted a vocabulary of at most %zu ids, the model's, found %zu",
-                       o->vocab, z->n_vocab, size);
-    if (!z->n_vocab)
-        z->n_vocab = (size + 15) / 16 * 16;
-    return RWKV_OK;
+                           .n_ffn = o->n_ffn,
+                           .head_size = o->head_size};
+    size_t ids = 0;
+    if (o->vocab) {
+        struct rwkv_vocab *vocab;
+        RW_TRY(rw_vocab_open(o->vocab, &vocab, err));
+        ids = rw_vocab_size(vocab);
+        rw_vocab_release(vocab);
+    }
+    rw_init_complete(z, ids);
+    return rw_init_check_vocab(o->vocab, ids, z->n_vocab, err);
 }
 
 static rwkv_status convert(const char *in, const char *out, const char *vocab, rwkv_dtype dtype,
@@ -54,7 +51,8 @@ static rwkv_status init_gguf(const char *path, const struct rw_sizes *sizes,
     rw_str_printf(&between, "%s.tmp.safetensors", path);
     if (between.failed)
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory", path);
-    rwkv_status status = rw_init_write(between.data, sizes, options->seed, threads, err);
+    rwkv_status status =
+        rw_init_write(between.data, sizes, options->seed, threads, options->memory_limit, err);
     if (status == RWKV_OK)
         status = convert(between.data, path, options->vocab, RWKV_DTYPE_F32, err);
     unlink(between.data);
@@ -76,8 +74,9 @@ rwkv_status rwkv_init(const char *path, const rwkv_init_options *options, rwkv_e
     if (rw_has_suffix(path, ".gguf") && !options->vocab)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: a GGUF needs a vocabulary", path);
     RW_TRY(find_sizes(options, &sizes, err));
-    return rw_has_suffix(path, ".gguf") ? init_gguf(path, &sizes, options, threads, err)
-                                        : rw_init_write(path, &sizes, options->seed, threads, err);
+    return rw_has_suffix(path, ".gguf")
+               ? init_gguf(path, &sizes, options, threads, err)
+               : rw_init_write(path, &sizes, options->seed, threads, options->memory_limit, err);
 }
 
 /* --- runs ------------------------------------------------------------------------------------- */

@@ -224,15 +224,6 @@ static bool name_it(struct rw_output *o)
     return o->named;
 }
 
-static void sync_directory(const char *directory)
-{
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)!fsync(fd); /* the file itself is safe; some file systems refuse this */
-        close(fd);
-    }
-}
-
 rwkv_status rw_output_commit(struct rw_output *o, rwkv_error *err)
 {
     rwkv_status status = rw_output_sync(o, err);
@@ -243,7 +234,7 @@ rwkv_status rw_output_commit(struct rw_output *o, rwkv_error *err)
         rw_output_discard(o);
         return status;
     }
-    sync_directory(o->directory);
+    rw_folder_sync(o->directory);
     free_output(o);
     return RWKV_OK;
 }
@@ -255,4 +246,33 @@ void rw_output_discard(struct rw_output *o)
     if (o->named)
         unlink(o->temporary);
     free_output(o);
+}
+
+/* --- folders ---------------------------------------------------------------------------------- */
+
+void rw_folder_sync(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)!fsync(fd); /* the files themselves are safe; some file systems refuse this */
+        close(fd);
+    }
+}
+
+rwkv_status rw_folder_make(const char *path, rwkv_error *err)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    char *name = rw_strndup(path, n), *parent = name ? directory_of(name) : NULL;
+    rwkv_status status = RWKV_OK;
+    if (!parent)
+        status = rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for a path", path);
+    else if (mkdir(path, 0777) != 0 && errno != EEXIST)
+        status = rw_fail(err, RWKV_ERROR_IO, "%s: cannot create: %s", path, strerror(errno));
+    else
+        rw_folder_sync(parent);
+    rw_free(parent);
+    rw_free(name);
+    return status;
 }

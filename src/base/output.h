@@ -33,4 +33,10 @@ uint64_t rw_output_position(const struct rw_output *o);
 rwkv_status rw_output_commit(struct rw_output *o, rwkv_error *err);
 void rw_output_discard(struct rw_output *o); /* NULL is fine */
 
+/* Make a folder unless it is there; either way its name reaches the disk. */
+rwkv_status rw_folder_make(const char *path, rwkv_error *err);
+/* Names that were added to a folder, or taken from it, reach the disk where the file system can do
+ * that. */
+void rw_folder_sync(const char *path);
+
 #endif

@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/output.h"
 #include "base/status.h"
 #include "base/str.h"
 
@@ -295,6 +295,13 @@ done:
     return status;
 }
 
+/* Pages of the file that were read count as memory of this process until they are let go. */
+static void forget(const struct rw_checkpoint *c)
+{
+    for (size_t i = 0; i < c->file->n_maps; i++)
+        rw_map_forget(&c->file->maps[i], c->file->maps[i].data, c->file->maps[i].size);
+}
+
 static rwkv_status check_all(struct rw_checkpoint *c, rwkv_error *err)
 {
     struct record record = {0};
@@ -310,6 +317,7 @@ static rwkv_status check_all(struct rw_checkpoint *c, rwkv_error *err)
     RW_GO(find_moment(c, MOMENT_V, p.floats, &c->v, err));
     RW_GO(check_sums(c, &p, &record.sums, err));
     c->state = record.state;
+    forget(c);
 done:
     rw_parameters_fini(&p);
     return status;
@@ -330,13 +338,21 @@ done:
     return status;
 }
 
-rwkv_status rw_checkpoint_load(const struct rw_checkpoint *c, const struct rw_parameters *p,
-                               const struct rw_checkpoint_arrays *arrays, rwkv_error *err)
+void rw_checkpoint_moment(const struct rw_checkpoint *c, const struct rw_tensor *moment, float *to)
 {
-    RW_TRY(rw_parameters_load(p, &c->params, arrays->values, err));
-    rw_tensor_copy(c->m, 0, p->floats, arrays->m);
-    rw_tensor_copy(c->v, 0, p->floats, arrays->v);
-    return RWKV_OK;
+    size_t n = rw_tensor_elements(moment);
+    for (size_t at = 0; at < n; at += PIECE) {
+        rw_tensor_copy(moment, at, RW_MIN(PIECE, n - at), to + at);
+        forget(c);
+    }
+}
+
+rwkv_status rw_checkpoint_weights(const struct rw_checkpoint *c, const struct rw_parameters *p,
+                                  float *to, rwkv_error *err)
+{
+    rwkv_status status = rw_parameters_load(p, &c->params, to, err);
+    forget(c);
+    return status;
 }
 
 void rw_checkpoint_close(struct rw_checkpoint *c)
@@ -405,6 +421,29 @@ static rwkv_status list(const char *folder, struct names *names, rwkv_error *err
     return status;
 }
 
+/* A name that base/output.c gives a file until it takes its own: rwkv-PID-N.tmp. */
+static bool is_temporary(const char *name)
+{
+    static const char digits[] = "0123456789";
+    if (strncmp(name, "rwkv-", 5) != 0)
+        return false;
+    size_t pid = strspn(name += 5, digits);
+    if (pid == 0 || name[pid] != '-')
+        return false;
+    size_t number = strspn(name += pid + 1, digits);
+    return number > 0 && strcmp(name + number, ".tmp") == 0;
+}
+
+void rw_checkpoint_sweep(const char *folder)
+{
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (is_temporary(e->d_name))
+            unlinkat(dirfd(d), e->d_name, 0);
+    if (d)
+        closedir(d);
+}
+
 /* Of the checkpoints up to `step` keep the newest. Later ones, which a resumed run has passed over
  * as broken, are not counted and left alone. */
 static rwkv_status remove_old(const char *folder, uint64_t step, size_t keep, rwkv_error *err)
@@ -414,7 +453,7 @@ static rwkv_status remove_old(const char *folder, uint64_t step, size_t keep, rw
     size_t first = 0;
     while (first < names.count && names.steps[first] > step)
         first++;
-    for (size_t i = first + keep; status == RWKV_OK && keep > 0 && i < names.count; i++) {
+    for (size_t i = first + keep; keep > 0 && i < names.count; i++) {
         char *path = path_of(folder, names.steps[i], err);
         if (!path)
             status = RWKV_ERROR_MEMORY;
@@ -429,16 +468,18 @@ static rwkv_status remove_old(const char *folder, uint64_t step, size_t keep, rw
 rwkv_status rw_checkpoint_save(const char *folder, size_t keep, const struct rw_parameters *p,
                                const struct rw_checkpoint_arrays *arrays,
                                const struct rw_training_state *state, const char *settings,
-                               rwkv_error *err)
+                               rw_checkpoint_note note, void *user, rwkv_error *err)
 {
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-        return rw_fail(err, RWKV_ERROR_IO, "%s: cannot create: %s", folder, strerror(errno));
+    rwkv_error why = {0};
+    RW_TRY(rw_folder_make(folder, err));
     char *path = path_of(folder, state->step, err);
     if (!path)
         return RWKV_ERROR_MEMORY;
     rwkv_status status = rw_checkpoint_write(path, p, arrays, state, settings, err);
     rw_free(path);
-    return status == RWKV_OK ? remove_old(folder, state->step, keep, err) : status;
+    if (status == RWKV_OK && remove_old(folder, state->step, keep, &why) != RWKV_OK)
+        note(user, why.message);
+    return status;
 }
 
 rwkv_status rw_checkpoint_latest(struct rw_checkpoint **out, const char *folder,

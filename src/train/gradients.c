@@ -8,6 +8,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "train/gradient.h"
+#include "train/memory.h"
 
 #define MAX_TOKENS (1 << 24) /* so that no size overflows */
 
@@ -75,24 +76,16 @@ static rwkv_status set_up(struct rwkv_gradient *g, const struct rw_params *param
     return rw_backend_cpu_new(&g->backend, machine->threads, machine->cpu, err);
 }
 
-static double mib(uint64_t bytes)
-{
-    return (double)bytes / (1 << 20);
-}
-
 static rwkv_status check_memory(const struct rwkv_gradient *g, uint64_t limit, rwkv_error *err)
 {
     rwkv_gradient_memory m;
     plan_memory(g, &m);
-    uint64_t available = limit ? limit : rw_env_memory_available();
-    if (available && m.total > available)
-        return rw_fail(err, RWKV_ERROR_MEMORY,
-                       "not enough memory: parameters %.2f MiB + gradients %.2f MiB + activations "
-                       "%.2f MiB + work %.2f MiB = %.2f MiB, %s %.2f MiB%s",
-                       mib(m.parameters), mib(m.gradients), mib(m.activations), mib(m.work),
-                       mib(m.total), limit ? "the limit is" : "available are", mib(available),
-                       g->options.checkpoint ? "" : " (checkpointing needs less)");
-    return RWKV_OK;
+    const struct rw_memory_part parts[] = {{"parameters", m.parameters},
+                                           {"gradients", m.gradients},
+                                           {"activations", m.activations},
+                                           {"work", m.work}};
+    return rw_memory_check(parts, RW_COUNT(parts), limit, rw_env_memory_available(),
+                           g->options.checkpoint ? NULL : "checkpointing needs less", err);
 }
 
 static rwkv_status take_memory(struct rwkv_gradient *g, rwkv_error *err)

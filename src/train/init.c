@@ -246,6 +246,33 @@ rwkv_status rw_init_check(const struct rw_sizes *z, rwkv_error *err)
     return RWKV_OK;
 }
 
+void rw_init_complete(struct rw_sizes *z, size_t ids)
+{
+    if (!z->n_ffn)
+        z->n_ffn = 4 * z->n_embd;
+    if (!z->head_size)
+        z->head_size = 64;
+    if (!z->n_vocab)
+        z->n_vocab = (ids + 15) / 16 * 16;
+}
+
+rwkv_status rw_init_check_vocab(const char *path, size_t ids, size_t n_vocab, rwkv_error *err)
+{
+    return ids <= n_vocab ? RWKV_OK
+                          : rw_fail(err, RWKV_ERROR_ARGUMENT,
+                                    "%s: wanted a vocabulary of at most %zu ids, the model's, "
+                                    "found %zu",
+                                    path, n_vocab, ids);
+}
+
+size_t rw_init_scratch(enum rw_spec_id id, size_t rows, size_t cols)
+{
+    enum rw_kind kind = rw_rwkv7_specs[id].kind;
+    bool orthogonal =
+        (kind == RW_KIND_MATRIX || kind == RW_KIND_PAIR) && gain_of(id, rows, cols) != 0;
+    return orthogonal ? rows * cols * sizeof(float) : 0;
+}
+
 rwkv_status rw_init_tensor(float *out, const struct rw_init *init, enum rw_spec_id id, size_t block,
                            size_t rows, size_t cols, rwkv_error *err)
 {

@@ -32,6 +32,16 @@ struct rw_ranks rw_init_ranks(size_t n_embd);
  * two channels. */
 rwkv_status rw_init_check(const struct rw_sizes *sizes, rwkv_error *err);
 
+/* Give sizes that are 0 their defaults: heads of 64, four times the width for the channel mix, and
+ * for `ids` of a vocabulary (0: none) as many rows, rounded up to a multiple of 16. */
+void rw_init_complete(struct rw_sizes *sizes, size_t ids);
+
+/* Whether a model of n_vocab rows has one for each of the `ids` of the vocabulary at `path`. */
+rwkv_status rw_init_check_vocab(const char *path, size_t ids, size_t n_vocab, rwkv_error *err);
+
+/* Bytes that rw_init_tensor takes and gives back. */
+size_t rw_init_scratch(enum rw_spec_id id, size_t rows, size_t cols);
+
 /* Fill out [rows, cols], matrices and pairs in the orientation [out, in]. `block` is 0 for tensors
  * of the whole model. Fails only for want of memory: orthogonal matrices take as much again. */
 rwkv_status rw_init_tensor(float *out, const struct rw_init *init, enum rw_spec_id id, size_t block,

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Initial weights of whole models. */
 #include "base/alloc.h"
+#include "base/env.h"
 #include "base/status.h"
 #include "train/init.h"
+#include "train/memory.h"
 #include "train/parameters.h"
 #include "train/trainer.h"
 
@@ -23,8 +25,22 @@ rwkv_status rw_init_values(float *values, const struct rw_parameters *parameters
     return status;
 }
 
+static rwkv_status check_memory(const char *path, const struct rw_parameters *p, uint64_t limit,
+                                rwkv_error *err)
+{
+    size_t scratch = 0;
+    for (size_t i = 0; i < p->n; i++)
+        scratch = RW_MAX(scratch, rw_init_scratch(rw_parameter_id(&p->list[i]), p->list[i].rows,
+                                                  p->list[i].cols));
+    const struct rw_memory_part parts[] = {{"weights", (uint64_t)p->floats * sizeof(float)},
+                                           {"work", scratch}};
+    rwkv_status status =
+        rw_memory_check(parts, RW_COUNT(parts), limit, rw_env_memory_available(), NULL, err);
+    return status == RWKV_OK ? status : rw_fail_within(err, status, "%s", path);
+}
+
 rwkv_status rw_init_write(const char *path, const struct rw_sizes *sizes, uint64_t seed,
-                          size_t threads, rwkv_error *err)
+                          size_t threads, uint64_t memory_limit, rwkv_error *err)
 {
     struct rw_params params = {0};
     struct rw_parameters p = {0};
@@ -34,6 +50,7 @@ rwkv_status rw_init_write(const char *path, const struct rw_sizes *sizes, uint64
     struct rw_ranks ranks = rw_init_ranks(sizes->n_embd);
     RW_GO(rw_params_make(&params, sizes, &ranks, RWKV_DTYPE_F32, err));
     RW_GO(rw_parameters_init(&p, &params, err));
+    RW_GO(check_memory(path, &p, memory_limit, err));
     values = rw_alloc_aligned(p.floats, sizeof *values);
     if (!values)
         RW_GO(rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %zu parameters", path, p.count));

@@ -26,8 +26,8 @@
 struct rw_log {
     int fd; /* of log.jsonl */
     char *path, *report_path;
-    struct rw_str line; /* memory used again and again */
-    bool tensorboard;
+    struct rw_str line;          /* memory used again and again */
+    uint64_t validated, sampled; /* steps of the last of each; 0: none */
     struct rw_log_events events;
     struct rw_log_report report;
     double report_seconds, reported; /* between two; time of the last */
@@ -153,61 +153,121 @@ static bool replay(struct rw_log *log, const json_t *line, uint64_t step)
                                                  number(line, "bits_per_byte"),
                                                  number(line, "seconds"), number(line, "time")};
         rw_log_report_validation(&log->report, &record);
+        log->validated = step;
     } else if (strcmp(kind, "sample") == 0 && json_is_string(text)) {
         const struct rw_log_sample record = {
             .step = step, .text = json_string_value(text), .size = json_string_length(text)};
         rw_log_report_sample(&log->report, &record);
+        log->sampled = step;
     } else {
         return false;
     }
     return true;
 }
 
-/* Read whole lines up to the last of step `resume`; *end is behind it. */
-static rwkv_status read_lines(struct rw_log *log, const struct rw_map *map, uint64_t resume,
-                              size_t *end, rwkv_error *err)
+/* What is kept of an old log: its beginning, up to the first line that is bad. Good lines that come
+ * after it are worth a copy. */
+struct repair {
+    struct rw_log *log;
+    const struct rw_log_options *options;
+    struct rw_map map;
+    size_t end;             /* of that beginning */
+    size_t bad;             /* lines left out */
+    rwkv_error first;       /* about the first of them */
+    struct rw_output *copy; /* or NULL */
+};
+
+enum line { LINE_GOOD, LINE_BAD, LINE_LATER };
+
+static enum line read_line(const struct repair *r, const uint8_t *text, size_t n)
 {
-    *end = 0;
-    for (size_t number = 1; *end < map->size; number++) {
-        const uint8_t *begin = map->data + *end;
-        const uint8_t *newline = memchr(begin, '\n', map->size - *end);
-        if (!newline)
+    json_t *line = json_loadb((const char *)text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+    const json_t *step = json_object_get(line, "step");
+    enum line kind = json_is_integer(step) && json_integer_value(step) >= 0 ? LINE_GOOD : LINE_BAD;
+    if (kind == LINE_GOOD && (uint64_t)json_integer_value(step) > r->options->resume_step)
+        kind = LINE_LATER;
+    else if (kind == LINE_GOOD && !replay(r->log, line, (uint64_t)json_integer_value(step)))
+        kind = LINE_BAD;
+    json_decref(line);
+    return kind;
+}
+
+static rwkv_status leave_out(struct repair *r, size_t number, const uint8_t *text, size_t n,
+                             rwkv_error *err)
+{
+    int shown = (int)RW_MIN(n, (size_t)40);
+    if (number == 1)
+        return rw_fail(err, RWKV_ERROR_FORMAT,
+                       "%s: line 1: wanted a record of a training run, found \"%.*s\"",
+                       r->log->path, shown, (const char *)text);
+    if (r->bad++ == 0)
+        rw_fail(&r->first, RWKV_ERROR_FORMAT,
+                "%s: line %zu is left out, which is no record of a training run: \"%.*s\"",
+                r->log->path, number, shown, (const char *)text);
+    return RWKV_OK;
+}
+
+static rwkv_status keep(struct repair *r, const uint8_t *text, size_t n, rwkv_error *err)
+{
+    if (r->bad == 0) {
+        r->end += n;
+        return RWKV_OK;
+    }
+    if (!r->copy) {
+        RW_TRY(rw_output_open(&r->copy, r->log->path, err));
+        RW_TRY(rw_output_write(r->copy, r->map.data, r->end, err));
+    }
+    return rw_output_write(r->copy, text, n, err);
+}
+
+/* Read whole lines up to the last of the step that is resumed from. */
+static rwkv_status read_lines(struct repair *r, rwkv_error *err)
+{
+    const uint8_t *at = r->map.data, *end = at + r->map.size, *newline;
+    for (size_t number = 1; at < end && (newline = memchr(at, '\n', (size_t)(end - at)));
+         number++) {
+        size_t n = (size_t)(newline - at);
+        enum line kind = read_line(r, at, n);
+        if (kind == LINE_LATER)
             break;
-        json_t *line = json_loadb((const char *)begin, (size_t)(newline - begin),
-                                  JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-        const json_t *step = json_object_get(line, "step");
-        bool good = json_is_integer(step) && json_integer_value(step) >= 0;
-        bool later = good && (uint64_t)json_integer_value(step) > resume;
-        if (good && !later)
-            good = replay(log, line, (uint64_t)json_integer_value(step));
-        json_decref(line);
-        if (!good)
-            return rw_fail(err, RWKV_ERROR_FORMAT,
-                           "%s: line %zu: wanted a record of a training run, found \"%.*s\"",
-                           log->path, number, (int)RW_MIN(newline - begin, 40),
-                           (const char *)begin);
-        if (later)
-            break;
-        *end = (size_t)(newline - map->data) + 1;
+        RW_TRY(kind == LINE_BAD ? leave_out(r, number, at, n, err) : keep(r, at, n + 1, err));
+        at = newline + 1;
     }
     return RWKV_OK;
 }
 
-/* Cut log.jsonl off behind what is kept. */
-static rwkv_status repair(struct rw_log *log, uint64_t resume, rwkv_error *err)
+static void tell(const struct repair *r)
 {
-    struct rw_map map = {0};
-    size_t end = 0;
-    if (resume > 0) {
-        RW_TRY(rw_map_open(&map, log->path, err));
-        rwkv_status status = read_lines(log, &map, resume, &end, err);
-        rw_map_close(&map);
-        RW_TRY(status);
+    rwkv_error more;
+    if (r->bad > 0)
+        r->options->note(r->options->user, r->first.message);
+    if (r->bad > 1) {
+        rw_fail(&more, RWKV_ERROR_FORMAT, "%s: so are %zu lines after it", r->log->path,
+                r->bad - 1);
+        r->options->note(r->options->user, more.message);
     }
-    if (ftruncate(log->fd, (off_t)end) != 0)
-        return rw_fail(err, RWKV_ERROR_IO, "%s: cannot cut to %zu bytes: %s", log->path, end,
-                       strerror(errno));
-    return RWKV_OK;
+}
+
+/* Leave in log.jsonl what belongs there. */
+static rwkv_status repair(struct rw_log *log, const struct rw_log_options *options, rwkv_error *err)
+{
+    struct repair r = {.log = log, .options = options};
+    rwkv_status status = RWKV_OK;
+    if (options->resume_step > 0 && access(log->path, F_OK) == 0) {
+        RW_TRY(rw_map_open(&r.map, log->path, err));
+        status = read_lines(&r, err);
+        rw_map_close(&r.map);
+    }
+    if (status == RWKV_OK && options->note)
+        tell(&r);
+    if (status != RWKV_OK)
+        rw_output_discard(r.copy);
+    else if (r.copy)
+        status = rw_output_commit(r.copy, err);
+    else if (truncate(log->path, (off_t)r.end) != 0 && errno != ENOENT)
+        status = rw_fail(err, RWKV_ERROR_IO, "%s: cannot cut to %zu bytes: %s", log->path, r.end,
+                         strerror(errno));
+    return status;
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -240,15 +300,14 @@ static rwkv_status open_files(struct rw_log *log, const struct rw_log_options *o
     log->report.summary = rw_strdup(options->summary ? options->summary : "");
     if (!log->path || !log->report_path || !log->report.title || !log->report.summary)
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for a log", options->folder);
+    RW_TRY(repair(log, options, err));
     log->fd = open(log->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (log->fd < 0)
         return rw_fail(err, RWKV_ERROR_IO, "%s: cannot open: %s", log->path, strerror(errno));
-    RW_TRY(repair(log, options->resume_step, err));
-    if (options->no_tensorboard)
-        return RWKV_OK;
-    log->tensorboard = true;
-    return rw_log_events_open(&log->events, options->folder, options->time,
-                              options->resume_step + 1, err);
+    RW_TRY(rw_log_events_open(&log->events, options->folder, options->time,
+                              options->resume_step + 1, err));
+    rw_folder_sync(options->folder);
+    return RWKV_OK;
 }
 
 rwkv_status rw_log_open(struct rw_log **out, const struct rw_log_options *options, rwkv_error *err)
@@ -301,8 +360,7 @@ static rwkv_status add_numbers(struct rw_log *log, const char *kind, uint64_t st
                                const struct rw_log_field *fields, size_t n, rwkv_error *err)
 {
     RW_TRY(add_line(log, kind, step, fields, n, err));
-    if (log->tensorboard)
-        RW_TRY(rw_log_events_scalars(&log->events, time, step, fields, n, err));
+    RW_TRY(rw_log_events_scalars(&log->events, time, step, fields, n, err));
     return report_if_due(log, time, err);
 }
 
@@ -320,8 +378,10 @@ rwkv_status rw_log_validation(struct rw_log *log, const struct rw_log_validation
     struct rw_log_field fields[VALIDATION_FIELDS];
     validation_fields(record, fields);
     rw_log_report_validation(&log->report, record);
-    return add_numbers(log, "validation", record->step, record->time, fields, VALIDATION_FIELDS,
-                       err);
+    RW_TRY(
+        add_numbers(log, "validation", record->step, record->time, fields, VALIDATION_FIELDS, err));
+    log->validated = record->step;
+    return RWKV_OK;
 }
 
 rwkv_status rw_log_sample(struct rw_log *log, const struct rw_log_sample *record, rwkv_error *err)
@@ -334,10 +394,20 @@ rwkv_status rw_log_sample(struct rw_log *log, const struct rw_log_sample *record
     add_field(log, &(struct rw_log_field){"seconds", NULL, record->seconds});
     add_field(log, &(struct rw_log_field){"time", NULL, record->time});
     RW_TRY(end_line(log, err));
-    if (log->tensorboard)
-        RW_TRY(rw_log_events_text(&log->events, record->time, record->step, "sample", record->text,
-                                  record->size, err));
+    log->sampled = record->step;
+    RW_TRY(rw_log_events_text(&log->events, record->time, record->step, "sample", record->text,
+                              record->size, err));
     return report_if_due(log, record->time, err);
+}
+
+bool rw_log_has_validation(const struct rw_log *log, uint64_t step)
+{
+    return log->validated == step;
+}
+
+bool rw_log_has_sample(const struct rw_log *log, uint64_t step)
+{
+    return log->sampled == step;
 }
 
 rwkv_status rw_log_sync(struct rw_log *log, rwkv_error *err)

@@ -59,6 +59,9 @@ struct rw_log_sample {
     double seconds, time;
 };
 
+/* Told of a line that was left out. */
+typedef void (*rw_log_note)(void *user, const char *message);
+
 struct rw_log_options {
     const char *folder;    /* exists; copied */
     const char *title;     /* of the report; copied */
@@ -67,12 +70,19 @@ struct rw_log_options {
     uint64_t total_steps;  /* for the report; 0: not known */
     double time;           /* now */
     double report_seconds; /* of `time` between two reports; 0: only one, at the end */
-    bool no_tensorboard;
+    rw_log_note note;      /* nullable */
+    void *user;            /* handed to it */
 };
 
-/* Open the folder's log, repair and cut off what a run that was killed has left. Fails where the
- * folder cannot be written, or log.jsonl holds what is no record. */
+/* Open the folder's log, repair and cut off what a run that was killed has left. A line that is no
+ * record, torn by a machine that stopped or damaged on its disk, is left out with a note; where the
+ * first is none, log.jsonl is some other file, and nothing is touched. Fails there, and where the
+ * folder cannot be written. */
 rwkv_status rw_log_open(struct rw_log **out, const struct rw_log_options *options, rwkv_error *err);
+
+/* Whether the log holds a validation, or a sample, of this step, the last one made. */
+bool rw_log_has_validation(const struct rw_log *log, uint64_t step);
+bool rw_log_has_sample(const struct rw_log *log, uint64_t step);
 
 /* Each reaches the system before it returns: a process killed afterwards loses nothing. */
 rwkv_status rw_log_step(struct rw_log *log, const struct rw_log_step *record, rwkv_error *err);

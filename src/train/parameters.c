@@ -99,14 +99,6 @@ enum rw_spec_id rw_parameter_id(const struct rw_parameter *parameter)
     return (enum rw_spec_id)(parameter->spec - rw_rwkv7_specs);
 }
 
-const struct rw_parameter *rw_parameters_find(const struct rw_parameters *p, const char *name)
-{
-    for (size_t i = 0; i < p->n; i++)
-        if (strcmp(p->list[i].name, name) == 0)
-            return &p->list[i];
-    return NULL;
-}
-
 /* --- from a file ------------------------------------------------------------------------------ */
 
 /* [in, out] to [out, in]. The stored form may be of blocks, so it is widened as it lies first. */

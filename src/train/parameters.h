@@ -56,9 +56,6 @@ void rw_parameters_fini(struct rw_parameters *p); /* also of zeros */
 
 enum rw_spec_id rw_parameter_id(const struct rw_parameter *parameter);
 
-/* The parameter of BlinkDL's name, or NULL. */
-const struct rw_parameter *rw_parameters_find(const struct rw_parameters *p, const char *name);
-
 /* Widen what a file holds, of any type and orientation, into `to` [floats]: memory of the host. */
 rwkv_status rw_parameters_load(const struct rw_parameters *p, const struct rw_params *params,
                                float *to, rwkv_error *err);

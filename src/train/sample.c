@@ -80,18 +80,24 @@ static void feed(struct rw_sampling *s, int32_t token)
     rw_rwkv7_forward(&s->model, &sequence, 1);
 }
 
-static rwkv_status feed_prompt(struct rw_sampling *s, const struct rwkv_vocab *vocab,
-                               const char *prompt, rwkv_error *err)
+static bool cut(const struct rw_sampling_options *options)
 {
-    size_t size = strlen(prompt), at = 0, n = 1;
+    return options->cancel && *options->cancel;
+}
+
+static rwkv_status feed_prompt(struct rw_sampling *s, const struct rwkv_vocab *vocab,
+                               const struct rw_sampling_options *options, rwkv_error *err)
+{
+    size_t size = strlen(options->prompt), at = 0, n = 1;
     int32_t token = 0;
     feed(s, token);
-    for (;;) {
-        RW_TRY(rw_vocab_encode_some(vocab, prompt, size, &at, &token, 1, &n, err));
+    while (!cut(options)) {
+        RW_TRY(rw_vocab_encode_some(vocab, options->prompt, size, &at, &token, 1, &n, err));
         if (n == 0)
-            return RWKV_OK;
+            break;
         feed(s, token);
     }
+    return RWKV_OK;
 }
 
 rwkv_status rw_sampling_text(struct rw_sampling *s, const float *values,
@@ -108,8 +114,8 @@ rwkv_status rw_sampling_text(struct rw_sampling *s, const float *values,
     memset(s->state, 0, s->model.layout.total * sizeof *s->state);
     rw_parameters_bind_weights(s->parameters, values, &s->model.weights, s->blocks);
     RW_GO(rw_sampler_new(&how, vocab, s->model.sizes.n_vocab, &sampler, err));
-    RW_GO(feed_prompt(s, vocab, options->prompt, err));
-    for (size_t i = 0; i < options->tokens; i++) {
+    RW_GO(feed_prompt(s, vocab, options, err));
+    for (size_t i = 0; i < options->tokens && !cut(options); i++) {
         size_t size;
         int32_t token = rw_sampler_sample(sampler, s->logits);
         const char *bytes = rw_vocab_token(vocab, token, &size);

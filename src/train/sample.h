@@ -19,6 +19,7 @@ struct rw_sampling_options {
     const char *prompt; /* after token 0, which begins a text */
     size_t tokens;      /* at most, besides the prompt; token 0 ends a text */
     uint64_t seed;
+    const volatile int *cancel; /* nullable; not zero: the text may end anywhere */
 };
 
 /* `parameters` and `backend`, which is prepared for one token at least, are borrowed. */

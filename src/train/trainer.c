@@ -7,23 +7,17 @@
  */
 #include "train/trainer.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/env.h"
+#include "base/output.h"
 #include "base/status.h"
 #include "train/trainer_int.h"
 
 #define REPORT_SECONDS 30 /* between two versions of the report */
-
-static bool cancelled(const struct rwkv_trainer *t)
-{
-    return t->options.cancel && *t->options.cancel;
-}
 
 static bool due(uint64_t every, uint64_t step)
 {
@@ -48,7 +42,7 @@ static rwkv_status accumulate(struct rwkv_trainer *t, rwkv_error *err)
     uint64_t at, end;
     rw_step_begin(&t->step);
     rw_trainer_part(t, t->options.batch * t->options.accumulate, &at, &end);
-    while (at < end && !cancelled(t)) {
+    while (at < end && !rw_trainer_cancelled(t)) {
         size_t n = (size_t)RW_MIN((uint64_t)t->gradient_options.sequences, end - at);
         RW_TRY(read_batch(t, at, n, err));
         at += n;
@@ -119,7 +113,7 @@ static rwkv_status do_step(struct rwkv_trainer *t, rwkv_error *err)
     struct rw_step_result result;
     double start = rw_env_seconds(), rate = rw_schedule_rate(&t->schedule, t->state.step);
     rwkv_status status = accumulate(t, err);
-    t->step.stop = status != RWKV_OK || cancelled(t);
+    t->step.stop = status != RWKV_OK || rw_trainer_cancelled(t);
     bool updated = rw_step_end(&t->step, rate, t->state.updates + 1, &result);
     t->stopping = result.stopped;
     if (result.stopped)
@@ -135,6 +129,11 @@ static rwkv_status do_step(struct rwkv_trainer *t, rwkv_error *err)
 
 /* --- what happens between steps --------------------------------------------------------------- */
 
+static void note(void *trainer, const char *message)
+{
+    rw_trainer_note(trainer, "%s", message);
+}
+
 static rwkv_status write_checkpoint(struct rwkv_trainer *t,
                                     const struct rw_checkpoint_arrays *arrays, rwkv_error *err)
 {
@@ -143,7 +142,7 @@ static rwkv_status write_checkpoint(struct rwkv_trainer *t,
     note_log(t, rw_log_sync(t->log, &ignored), &ignored);
     t->state.milliseconds = (uint64_t)(1000 * rw_trainer_seconds(t));
     RW_TRY(rw_checkpoint_save(t->checkpoints, t->options.keep, &t->parameters, arrays, &t->state,
-                              settings, err));
+                              settings, note, t, err));
     rwkv_train_event event = rw_trainer_event(t, RWKV_TRAIN_CHECKPOINT);
     t->event(t->user, &event);
     return RWKV_OK;
@@ -156,25 +155,50 @@ static rwkv_status save(struct rwkv_trainer *t, rwkv_error *err)
     return rw_comm_agree(t->comm, status, err);
 }
 
-/* Everything that is due after a step, the checkpoint last: it is not ahead of the log. None of it
- * is worth stopping for. */
+static bool at_end(const struct rwkv_trainer *t)
+{
+    return t->state.step == t->plan.steps;
+}
+
+/* The validation and the sample of text that are due after this step. */
+static void look(struct rwkv_trainer *t, bool validated, bool sampled)
+{
+    const rwkv_train_options *o = &t->options;
+    uint64_t step = t->state.step;
+    rwkv_error err = {0};
+    if (rw_dataset_info(t->data)->held_out && !validated &&
+        (due(o->validate_every, step) || at_end(t))) {
+        note_log(t, rw_trainer_validate(t, &err), &err);
+        rw_trainer_measure(t);
+    }
+    if (due(o->sample_every, step) && !sampled && !t->stopping)
+        note_log(t, rw_trainer_sample(t, &err), &err);
+}
+
+/* Everything that is due after a step, the checkpoint last: it is not ahead of the log, unless a
+ * stop cuts off what the log is to hold. None of it is worth stopping for. */
 static void after_step(struct rwkv_trainer *t)
 {
     const rwkv_train_options *o = &t->options;
     uint64_t step = t->state.step;
-    bool end = step == t->plan.steps;
     rwkv_error err = {0};
-    if (rw_dataset_info(t->data)->held_out && (due(o->validate_every, step) || end)) {
-        note_log(t, rw_trainer_validate(t, &err), &err);
-        rw_trainer_measure(t);
-    }
-    bool first = t->comm->rank == 0;
-    if (first && due(o->sample_every, step))
-        note_log(t, rw_trainer_sample(t, &err), &err);
-    if (first && due(o->export_every, step) && !end)
+    look(t, false, false);
+    if (t->comm->rank == 0 && due(o->export_every, step) && !at_end(t))
         note_log(t, rw_trainer_export(t, false, &err), &err);
-    if (due(o->checkpoint_every, step) && !end)
+    if (due(o->checkpoint_every, step) && !at_end(t))
         note_log(t, save(t, &err), &err);
+}
+
+/* What a stop has cut off after the step that is gone on from: the log does not hold it. */
+static void catch_up(struct rwkv_trainer *t)
+{
+    double has[] = {0, 0};
+    if (t->log) {
+        has[0] = rw_log_has_validation(t->log, t->state.step);
+        has[1] = rw_log_has_sample(t->log, t->state.step);
+    }
+    rw_comm_sum(t->comm, has, RW_COUNT(has));
+    look(t, has[0] > 0, has[1] > 0);
 }
 
 /* --- the run ---------------------------------------------------------------------------------- */
@@ -187,11 +211,15 @@ static rwkv_status open_log(struct rwkv_trainer *t, rwkv_error *err)
                                            .resume_step = t->state.step,
                                            .total_steps = t->plan.steps,
                                            .time = rw_env_time(),
-                                           .report_seconds = REPORT_SECONDS};
-    if (mkdir(t->options.folder, 0777) != 0 && errno != EEXIST)
-        return rw_fail(err, RWKV_ERROR_IO, "%s: cannot create: %s", t->options.folder,
-                       strerror(errno));
+                                           .report_seconds = REPORT_SECONDS,
+                                           .note = note,
+                                           .user = t};
+    RW_TRY(rw_folder_make(t->options.folder, err));
     RW_TRY(rw_trainer_lock(t, err));
+    if (t->locked) {
+        rw_checkpoint_sweep(t->checkpoints);
+        rw_trainer_sweep_exports(t);
+    }
     return rw_log_open(&t->log, &options, err);
 }
 
@@ -214,12 +242,15 @@ static rwkv_status begin(struct rwkv_trainer *t, rwkv_error *err)
     RW_TRY(rw_comm_agree(t->comm, status, err));
     rw_shards_spread(t->step.shards, t->step.values); /* to the bit the same weights in all */
     rw_trainer_measure(t);
-    return t->plan.step == 0 ? save(t, err) : RWKV_OK;
+    if (t->plan.step == 0)
+        return save(t, err);
+    catch_up(t);
+    return RWKV_OK;
 }
 
 static rwkv_status end(struct rwkv_trainer *t, rwkv_error *err)
 {
-    t->finished = t->state.step >= t->plan.steps;
+    t->finished = t->state.step >= t->plan.steps && !t->stopping;
     RW_TRY(save(t, err));
     rwkv_status status = RWKV_OK;
     if (t->finished && t->comm->rank == 0)

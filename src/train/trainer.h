@@ -31,7 +31,7 @@ bool rw_trainer_finished(const struct rwkv_trainer *t);
 
 /* rwkv_init, for .pth and .safetensors. The sizes are complete and `threads` at least 1. */
 rwkv_status rw_init_write(const char *path, const struct rw_sizes *sizes, uint64_t seed,
-                          size_t threads, rwkv_error *err);
+                          size_t threads, uint64_t memory_limit, rwkv_error *err);
 /* Fill values [floats] with initial weights. */
 rwkv_status rw_init_values(float *values, const struct rw_parameters *parameters, uint64_t seed,
                            size_t threads, rwkv_error *err);

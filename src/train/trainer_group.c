@@ -125,12 +125,13 @@ rwkv_status rw_trainer_load_checkpoint(struct rwkv_trainer *t, rwkv_error *err)
 {
     struct rw_step *s = &t->step;
     const struct rw_checkpoint *c = t->checkpoint;
-    const struct rw_checkpoint_arrays whole = {s->values, s->m, s->v};
-    if (t->comm->size == 1)
-        return rw_checkpoint_load(c, &t->parameters, &whole, err);
-    rw_tensor_copy(c->m, 0, t->parameters.floats, s->gradients);
-    rw_shards_pack(s->shards, s->m, s->gradients);
-    rw_tensor_copy(c->v, 0, t->parameters.floats, s->gradients);
-    rw_shards_pack(s->shards, s->v, s->gradients);
-    return rw_parameters_load(&t->parameters, &c->params, s->values, err);
+    const struct rw_tensor *moments[] = {c->m, c->v};
+    float *shares[] = {s->m, s->v};
+    for (size_t i = 0; i < RW_COUNT(moments); i++) {
+        bool alone = t->comm->size == 1;
+        rw_checkpoint_moment(c, moments[i], alone ? shares[i] : s->gradients);
+        if (!alone)
+            rw_shards_pack(s->shards, shares[i], s->gradients);
+    }
+    return rw_checkpoint_weights(c, &t->parameters, s->values, err);
 }

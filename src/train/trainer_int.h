@@ -18,6 +18,7 @@ struct rwkv_trainer {
     struct rw_trainer_hooks hooks;
     char *checkpoints; /* folder */
     int lock;          /* of the run's folder: a descriptor + 1; 0: none */
+    bool locked;       /* no other process trains there */
     bool started, finished;
 
     /* Known once it is open. */
@@ -42,13 +43,18 @@ struct rwkv_trainer {
     float *whole_m, *whole_v; /* moments of all, where rank 0 puts them together to save them */
     struct rw_sampling *sampling;
     struct rw_log *log;
-    int32_t *tokens;                        /* [batch, context + 1] */
-    struct rw_gradient_sequence *sequences; /* [batch] */
+    int32_t *tokens;                        /* [sequences at a time, context + 1] */
+    struct rw_gradient_sequence *sequences; /* as many */
     double peak;                            /* of the machine's arithmetic, operations a second */
     double started_at, before;              /* moment it was started, seconds spent before that */
     rwkv_train_event_fn event;
     void *user;
 };
+
+static inline bool rw_trainer_cancelled(const struct rwkv_trainer *t)
+{
+    return t->options.cancel && *t->options.cancel;
+}
 
 /* --- trainer_open.c --- */
 
@@ -89,10 +95,13 @@ double rw_trainer_bits_per_byte(const struct rwkv_trainer *t, double nats, uint6
 /* Bytes of the targets of `n` sequences in t->tokens. */
 uint64_t rw_trainer_bytes(const struct rwkv_trainer *t, size_t n);
 
-/* A validation, a sample of text; the models of options.exports. */
+/* A validation, and a sample of text; one that is cancelled tells nothing and stops the run. */
 rwkv_status rw_trainer_validate(struct rwkv_trainer *t, rwkv_error *err);
 rwkv_status rw_trainer_sample(struct rwkv_trainer *t, rwkv_error *err);
+/* The models of options.exports. */
 rwkv_status rw_trainer_export(struct rwkv_trainer *t, bool end, rwkv_error *err);
+/* Remove what exports that were killed have left in the run's folder. */
+void rw_trainer_sweep_exports(const struct rwkv_trainer *t);
 
 /* Point t->sequences at the first `n` rows of t->tokens. */
 void rw_trainer_set_sequences(struct rwkv_trainer *t, size_t n);

@@ -17,6 +17,7 @@
 #include "base/pool.h"
 #include "base/status.h"
 #include "train/init.h"
+#include "train/memory.h"
 #include "train/trainer_int.h"
 
 #define MOST_TOKENS ((size_t)1 << 24) /* of a micro-batch */
@@ -109,13 +110,15 @@ static rwkv_status check_options(const rwkv_train_options *o, rwkv_error *err)
 {
     size_t tokens;
     int lengths = (o->steps > 0) + (o->tokens > 0) + (o->epochs > 0);
-    if (o->context == 0 || o->batch == 0 || o->accumulate == 0 ||
-        !rw_mul(o->context, o->batch, &tokens) || tokens > MOST_TOKENS ||
-        o->accumulate > UINT32_MAX)
+    if (o->context == 0 || o->batch == 0 || !rw_mul(o->context, o->batch, &tokens) ||
+        tokens > MOST_TOKENS)
         return rw_fail(err, RWKV_ERROR_ARGUMENT,
                        "wanted a context and a batch of at least 1 and at most %zu tokens "
                        "together, found %zu and %zu",
                        MOST_TOKENS, o->context, o->batch);
+    if (o->accumulate == 0 || o->accumulate > UINT32_MAX)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "accumulate: wanted 1 to %u, found %zu",
+                       UINT32_MAX, o->accumulate);
     if (lengths != 1)
         return rw_fail(err, RWKV_ERROR_ARGUMENT,
                        "wanted the length of the run as one of steps, tokens and epochs, found %s",
@@ -187,10 +190,9 @@ static rwkv_status make_params(struct rwkv_trainer *t, rwkv_error *err)
     struct rw_sizes z = {.n_layer = o->n_layer,
                          .n_embd = o->n_embd,
                          .n_vocab = o->n_vocab,
-                         .n_ffn = o->n_ffn ? o->n_ffn : 4 * o->n_embd,
-                         .head_size = o->head_size ? o->head_size : 64};
-    if (!z.n_vocab && t->vocab)
-        z.n_vocab = (rw_vocab_size(t->vocab) + 15) / 16 * 16;
+                         .n_ffn = o->n_ffn,
+                         .head_size = o->head_size};
+    rw_init_complete(&z, t->vocab ? rw_vocab_size(t->vocab) : 0);
     RW_TRY(rw_init_check(&z, err));
     struct rw_ranks ranks = rw_init_ranks(z.n_embd);
     return rw_params_make(&t->params, &z, &ranks, RWKV_DTYPE_F32, err);
@@ -223,7 +225,8 @@ rwkv_status rw_trainer_lock(struct rwkv_trainer *t, rwkv_error *err)
                                          t->options.folder, strerror(errno));
     t->lock = fd + 1;
     /* Some network file systems have no locks; there the user has to see to it. */
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    t->locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (!t->locked && errno == EWOULDBLOCK)
         return rw_fail(err, RWKV_ERROR_IO, "%s: another process is training in this folder",
                        t->options.folder);
     return RWKV_OK;
@@ -303,11 +306,8 @@ static rwkv_status check_model(const struct rwkv_trainer *t, rwkv_error *err)
                        "%s: wanted a model with a norm after the embedding and an epsilon of %g, "
                        "which checkpoints can hold",
                        name, (double)RW_NORM_EPS);
-    if (t->vocab && rw_vocab_size(t->vocab) > p->sizes.n_vocab)
-        return rw_fail(err, RWKV_ERROR_ARGUMENT,
-                       "%s: wanted a vocabulary of at most %zu ids, the model's, found %zu",
-                       t->options.vocab, p->sizes.n_vocab, rw_vocab_size(t->vocab));
-    return RWKV_OK;
+    size_t ids = t->vocab ? rw_vocab_size(t->vocab) : 0;
+    return rw_init_check_vocab(t->options.vocab, ids, p->sizes.n_vocab, err);
 }
 
 static rwkv_status open_data(struct rwkv_trainer *t, rwkv_error *err)
@@ -381,26 +381,21 @@ static rwkv_status find_state(struct rwkv_trainer *t, rwkv_error *err)
 
 /* --- the plan --------------------------------------------------------------------------------- */
 
-static uint64_t count_steps(const struct rwkv_trainer *t)
+/* Steps, and all their tokens, which can be counted in 64 bits (up to 2^63 where reals are). */
+static rwkv_status count_steps(const struct rwkv_trainer *t, size_t *steps, size_t *tokens,
+                               rwkv_error *err)
 {
     const rwkv_train_options *o = &t->options;
-    uint64_t batch = o->batch * o->accumulate, per_step = batch * o->context;
-    if (o->steps)
-        return o->steps;
-    if (o->tokens)
-        return o->tokens / per_step + (o->tokens % per_step != 0);
-    return (uint64_t)ceil(o->epochs * (double)rw_dataset_info(t->data)->windows / (double)batch);
-}
-
-static double ops_per_token(const struct rw_parameters *p)
-{
-    const struct rw_sizes *z = &p->sizes;
-    double weights = 0;
-    for (size_t i = 0; i < p->n; i++)
-        if (p->list[i].rows > 1 && rw_parameter_id(&p->list[i]) != RW_SPEC_emb)
-            weights += (double)p->list[i].count;
-    double recurrence = 9 * (double)z->head_size * (double)z->n_embd * (double)z->n_layer;
-    return 3 * (2 * weights + recurrence);
+    size_t batch = o->batch * o->accumulate, per_step = batch * o->context;
+    double passes = ceil(o->epochs * (double)rw_dataset_info(t->data)->windows / (double)batch);
+    *steps = (size_t)(o->steps ? o->steps : o->tokens / per_step + (o->tokens % per_step != 0));
+    if (passes > 0)
+        *steps = passes < 0x1p63 ? (size_t)passes : SIZE_MAX;
+    return rw_mul(*steps, per_step, tokens)
+               ? RWKV_OK
+               : rw_fail(err, RWKV_ERROR_ARGUMENT,
+                         "wanted a run of fewer than 2^64 tokens, found %zu steps of %zu", *steps,
+                         per_step);
 }
 
 static void plan_memory(struct rwkv_trainer *t)
@@ -414,18 +409,22 @@ static void plan_memory(struct rwkv_trainer *t)
     p->activations = plan.saved;
     p->work = plan.work + plan.scratch;
     p->work += rw_shards_bytes(&t->parameters, t->comm, 0);
+    p->work += t->gradient_options.sequences *
+               ((t->options.context + 1) * sizeof *t->tokens + sizeof *t->sequences);
     if (t->options.sample_every)
         p->work += rw_sampling_bytes(&t->parameters);
     p->memory = p->parameters + p->gradients + p->moments + p->activations + p->work;
     p->memory_available = rw_env_memory_available() / rw_env_processes_here();
 }
 
-static void make_plan(struct rwkv_trainer *t)
+static rwkv_status make_plan(struct rwkv_trainer *t, rwkv_error *err)
 {
+    size_t steps, tokens;
     const rwkv_train_options *o = &t->options;
     const struct rw_dataset_info *info = rw_dataset_info(t->data);
     const struct rw_sizes *z = &t->parameters.sizes;
     rwkv_train_plan *p = &t->plan;
+    RW_TRY(count_steps(t, &steps, &tokens, err));
     *p = (rwkv_train_plan){
         .n_parameters = t->parameters.count,
         .n_layer = z->n_layer,
@@ -434,39 +433,36 @@ static void make_plan(struct rwkv_trainer *t)
         .n_ffn = z->n_ffn,
         .head_size = z->head_size,
         .step = t->state.step,
-        .steps = count_steps(t),
+        .steps = steps,
         .tokens_per_step = (uint64_t)o->context * o->batch * o->accumulate,
+        .tokens = tokens,
         .data_tokens = info->n_tokens,
         .held_out_tokens = info->held_out * o->context,
         .data_share = info->share,
-        .ops_per_token = ops_per_token(&t->parameters),
+        .ops_per_token = rw_gradient_ops(&t->parameters),
         .processes = t->comm->size,
         .rank = t->comm->rank,
         .threads = t->backend->threads,
         .isa = t->backend->isa,
     };
-    p->tokens = p->steps * p->tokens_per_step;
     p->epochs = (double)p->steps * (double)(o->batch * o->accumulate) / (double)info->windows;
     plan_memory(t);
-}
-
-static unsigned long long mebibytes(uint64_t bytes)
-{
-    return (bytes + (1 << 20) - 1) >> 20;
+    return RWKV_OK;
 }
 
 static rwkv_status check_memory(const struct rwkv_trainer *t, rwkv_error *err)
 {
-    uint64_t limit = t->options.memory_limit ? t->options.memory_limit : t->plan.memory_available;
-    if (limit == 0 || t->plan.memory <= limit)
-        return RWKV_OK;
-    return rw_fail(
-        err, RWKV_ERROR_MEMORY,
-        "training needs %llu MiB (weights, gradients and moments %llu, activations %llu, "
-        "the rest %llu), more than the %llu MiB there are; a smaller batch%s needs less",
-        mebibytes(t->plan.memory), mebibytes(t->plan.parameters * 4),
-        mebibytes(t->plan.activations), mebibytes(t->plan.work), (unsigned long long)(limit >> 20),
-        t->options.checkpoint ? "" : ", or gradient checkpointing,");
+    const rwkv_train_plan *p = &t->plan;
+    const struct rw_memory_part parts[] = {{"weights", p->parameters},
+                                           {"gradients", p->gradients},
+                                           {"moments", p->moments},
+                                           {"activations", p->activations},
+                                           {"work", p->work}};
+    const char *hint = t->options.checkpoint
+                           ? "a smaller batch needs less"
+                           : "a smaller batch or gradient checkpointing needs less";
+    return rw_memory_check(parts, RW_COUNT(parts), t->options.memory_limit, p->memory_available,
+                           hint, err);
 }
 
 static rwkv_status plan(struct rwkv_trainer *t, rwkv_error *err)
@@ -484,7 +480,7 @@ static rwkv_status plan(struct rwkv_trainer *t, rwkv_error *err)
         .precision = o->precision == RWKV_PRECISION_BF16 ? RW_PRECISION_BF16 : RW_PRECISION_F32,
         .l2wrap = (float)o->l2wrap,
     };
-    make_plan(t);
+    RW_TRY(make_plan(t, err));
     static const enum rw_schedule_kind kinds[] = {[RWKV_SCHEDULE_COSINE] = RW_SCHEDULE_COSINE,
                                                   [RWKV_SCHEDULE_LINEAR] = RW_SCHEDULE_LINEAR,
                                                   [RWKV_SCHEDULE_CONSTANT] = RW_SCHEDULE_CONSTANT,
@@ -497,6 +493,8 @@ static rwkv_status plan(struct rwkv_trainer *t, rwkv_error *err)
         .warmup = o->warmup,
         .decay = o->decay_steps ? o->decay_steps : RW_MAX(t->plan.steps / 10, (uint64_t)1),
     };
+    if (!o->decay_steps && o->warmup < t->plan.steps)
+        t->schedule.decay = RW_MIN(t->schedule.decay, t->plan.steps - o->warmup);
     RW_TRY(rw_schedule_check(&t->schedule, err));
     return check_memory(t, err);
 }
@@ -547,44 +545,59 @@ done:
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
+static rwkv_status take_array(struct rwkv_trainer *t, float **array, rwkv_error *err)
+{
+    *array = t->backend->ops->alloc(t->backend, t->parameters.floats);
+    return *array ? RWKV_OK
+                  : rw_fail(err, RWKV_ERROR_MEMORY, "no memory for %zu parameters",
+                            t->parameters.floats);
+}
+
+static rwkv_status take_batch(struct rwkv_trainer *t, rwkv_error *err)
+{
+    size_t sequences = t->gradient_options.sequences;
+    t->tokens = rw_alloc(sequences * (t->options.context + 1), sizeof *t->tokens);
+    t->sequences = rw_calloc(sequences, sizeof *t->sequences);
+    return t->tokens && t->sequences
+               ? RWKV_OK
+               : rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a batch of %zu", sequences);
+}
+
+static rwkv_status first_weights(struct rwkv_trainer *t, rwkv_error *err)
+{
+    float *values = t->step.values;
+    return t->file
+               ? rw_parameters_load(&t->parameters, &t->params, values, err)
+               : rw_init_values(values, &t->parameters, t->options.seed, t->backend->threads, err);
+}
+
+/* New weights come before the rest is taken: what it takes to make them is given back by then. */
 static rwkv_status take_arrays(struct rwkv_trainer *t, rwkv_error *err)
 {
     struct rw_step *s = &t->step;
-    float **arrays[] = {&s->values, &s->gradients};
-    size_t floats = t->parameters.floats, batch = t->options.batch;
-    for (size_t i = 0; i < RW_COUNT(arrays); i++)
-        if (!(*arrays[i] = t->backend->ops->alloc(t->backend, floats)))
-            return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for %zu parameters", floats);
-    t->tokens = rw_alloc(batch * (t->options.context + 1), sizeof *t->tokens);
-    t->sequences = rw_calloc(batch, sizeof *t->sequences);
-    if (!t->tokens || !t->sequences)
-        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a batch of %zu", batch);
-    return rw_trainer_take_shares(t, err);
+    RW_TRY(take_array(t, &s->values, err));
+    if (!t->checkpoint)
+        RW_TRY(first_weights(t, err));
+    RW_TRY(take_array(t, &s->gradients, err));
+    RW_TRY(rw_trainer_take_shares(t, err));
+    return t->checkpoint ? rw_trainer_load_checkpoint(t, err) : RWKV_OK;
 }
 
-static rwkv_status load(struct rwkv_trainer *t, rwkv_error *err)
+static void close_sources(struct rwkv_trainer *t)
 {
-    struct rw_step *s = &t->step;
-    rwkv_status status;
-    if (t->checkpoint)
-        status = rw_trainer_load_checkpoint(t, err);
-    else if (t->file)
-        status = rw_parameters_load(&t->parameters, &t->params, s->values, err);
-    else
-        status =
-            rw_init_values(s->values, &t->parameters, t->options.seed, t->backend->threads, err);
     rw_checkpoint_close(t->checkpoint);
     rw_params_close(&t->params);
     rw_file_close(t->file);
     t->checkpoint = NULL;
     t->file = NULL;
-    return status;
 }
 
 rwkv_status rw_trainer_start(struct rwkv_trainer *t, rwkv_error *err)
 {
     const rwkv_train_options *o = &t->options;
     RW_TRY(take_arrays(t, err));
+    close_sources(t);
+    RW_TRY(take_batch(t, err));
     RW_TRY(
         rw_gradient_new(&t->step.gradient, &t->parameters, t->backend, &t->gradient_options, err));
     if (o->sample_every)
@@ -593,7 +606,7 @@ rwkv_status rw_trainer_start(struct rwkv_trainer *t, rwkv_error *err)
     t->step.parameters = &t->parameters;
     t->step.optimizer =
         (struct rw_optimizer_options){o->beta1, o->beta2, o->eps, o->weight_decay, o->clip};
-    return load(t, err);
+    return RWKV_OK;
 }
 
 void rw_trainer_close(struct rwkv_trainer *t)
@@ -612,10 +625,8 @@ void rw_trainer_close(struct rwkv_trainer *t)
     rw_gradient_free(t->step.gradient);
     rw_free(t->tokens);
     rw_free(t->sequences);
-    rw_checkpoint_close(t->checkpoint);
+    close_sources(t);
     rw_parameters_fini(&t->parameters);
-    rw_params_close(&t->params);
-    rw_file_close(t->file);
     rw_dataset_close(t->data);
     rw_vocab_release(t->vocab);
     if (t->backend)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a run tells besides its steps: remarks, validation, samples of text, and the models it
  * exports. */
+#include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -101,7 +102,7 @@ static rwkv_status evaluate(struct rwkv_trainer *t, uint64_t windows, double *na
     size_t context = t->options.context;
     uint64_t w, end;
     rw_trainer_part(t, windows, &w, &end);
-    while (w < end && !(t->options.cancel && *t->options.cancel)) {
+    while (w < end && !rw_trainer_cancelled(t)) {
         size_t n = (size_t)RW_MIN((uint64_t)t->gradient_options.sequences, end - w);
         for (size_t i = 0; i < n; i++)
             RW_TRY(rw_dataset_held_out(t->data, w++, t->tokens + i * (context + 1), err));
@@ -119,11 +120,13 @@ rwkv_status rw_trainer_validate(struct rwkv_trainer *t, rwkv_error *err)
         windows = RW_MIN(windows, (uint64_t)t->options.validate_windows);
     double sums[] = {0, 0, 0};
     rwkv_status status = evaluate(t, windows, &sums[0], &sums[1], err);
-    bool cancelled = t->options.cancel && *t->options.cancel;
-    sums[2] = status != RWKV_OK || cancelled;
+    sums[2] = status != RWKV_OK || rw_trainer_cancelled(t);
     rw_comm_sum(t->comm, sums, RW_COUNT(sums));
-    if (sums[2] > 0)
-        return rw_comm_agree(t->comm, status, err);
+    if (sums[2] > 0) {
+        RW_TRY(rw_comm_agree(t->comm, status, err));
+        t->stopping = true;
+        return RWKV_OK;
+    }
     rwkv_train_event event = rw_trainer_event(t, RWKV_TRAIN_VALIDATION);
     event.loss = sums[0] / (double)(windows * t->options.context);
     event.bits_per_byte = rw_trainer_bits_per_byte(t, sums[0], (uint64_t)sums[1]);
@@ -140,37 +143,61 @@ rwkv_status rw_trainer_validate(struct rwkv_trainer *t, rwkv_error *err)
 
 /* --- text ------------------------------------------------------------------------------------- */
 
+static rwkv_status tell_sample(struct rwkv_trainer *t, const struct rw_str *text, rwkv_error *err)
+{
+    rwkv_train_event event = rw_trainer_event(t, RWKV_TRAIN_SAMPLE);
+    event.text = text->data ? text->data : "";
+    event.text_size = text->size;
+    t->event(t->user, &event);
+    const struct rw_log_sample record = {.step = event.step,
+                                         .text = event.text,
+                                         .size = event.text_size,
+                                         .seconds = event.seconds,
+                                         .time = rw_env_time()};
+    return rw_log_sample(t->log, &record, err);
+}
+
+/* Rank 0 writes it; the others wait. */
 rwkv_status rw_trainer_sample(struct rwkv_trainer *t, rwkv_error *err)
 {
     struct rw_str text = {0};
+    double cut = 0;
     const struct rw_sampling_options options = {.prompt = t->options.prompt,
                                                 .tokens = t->options.sample_tokens,
-                                                .seed = t->options.seed + t->state.step};
-    rwkv_status status =
-        rw_sampling_text(t->sampling, t->step.values, t->vocab, &options, &text, err);
-    if (status == RWKV_OK) {
-        rwkv_train_event event = rw_trainer_event(t, RWKV_TRAIN_SAMPLE);
-        event.text = text.data ? text.data : "";
-        event.text_size = text.size;
-        t->event(t->user, &event);
-        const struct rw_log_sample record = {.step = event.step,
-                                             .text = event.text,
-                                             .size = event.text_size,
-                                             .seconds = event.seconds,
-                                             .time = rw_env_time()};
-        status = rw_log_sample(t->log, &record, err);
+                                                .seed = t->options.seed + t->state.step,
+                                                .cancel = t->options.cancel};
+    rwkv_status status = RWKV_OK;
+    if (t->comm->rank == 0) {
+        status = rw_sampling_text(t->sampling, t->step.values, t->vocab, &options, &text, err);
+        cut = rw_trainer_cancelled(t);
+        if (status == RWKV_OK && cut == 0)
+            status = tell_sample(t, &text, err);
     }
+    rw_comm_sum(t->comm, &cut, 1);
+    t->stopping = t->stopping || cut > 0;
     rw_str_fini(&text);
     return status;
 }
 
 /* --- models ----------------------------------------------------------------------------------- */
 
+#define BETWEEN ".tmp.safetensors" /* after the name of a GGUF */
+
+void rw_trainer_sweep_exports(const struct rwkv_trainer *t)
+{
+    DIR *d = opendir(t->options.folder);
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (rw_has_suffix(e->d_name, ".gguf" BETWEEN))
+            unlinkat(dirfd(d), e->d_name, 0);
+    if (d)
+        closedir(d);
+}
+
 /* A GGUF is made of a .safetensors that stands beside it meanwhile. */
 static rwkv_status export_gguf(struct rwkv_trainer *t, const char *path, rwkv_error *err)
 {
     struct rw_str between = {0};
-    rw_str_printf(&between, "%s.tmp.safetensors", path);
+    rw_str_printf(&between, "%s" BETWEEN, path);
     if (between.failed)
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory", path);
     rwkv_status status =

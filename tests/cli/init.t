@@ -32,6 +32,9 @@ What cannot be made is said.
   $ rwkv init --layers 2 --embd 64 --vocab-size 256 a.pth
   ! rwkv: a.pth: exists already
   [1]
+  $ rwkv init --layers 2 --embd 64 --vocab-size 256 --memory-limit 600K x.pth
+  ! rwkv: x.pth: not enough memory: weights 0.62 MiB + work 0.06 MiB = 0.68 MiB, the limit is 0.59 MiB
+  [1]
   $ rwkv init --layers 2 --embd 64 --vocab-size 256 x.gguf
   ! rwkv: x.gguf: a GGUF needs a vocabulary
   [1]

@@ -114,6 +114,29 @@ Settings on the command line count for more than those of the file, and are kept
   step-0000000012.safetensors
   step-0000000013.safetensors
 
+Texts come back from config.toml as they were, control characters too.
+
+  $ rwkv train -q --out odd set.toml --steps 3 --prompt "$(printf 'a "b"\\ \001\033[1m\b\f\177é\tz')" && grep prompt odd/config.toml && cp odd/config.toml was.toml
+  > rwkv train -q --resume odd && cmp odd/config.toml was.toml
+  prompt = "a \"b\"\\ \u0001\u001B[1m\b\f\u007Fé\tz"
+  $ printf 'prompt = "\\u00e9\\U0001F600"\n' > u.toml && cat set.toml >> u.toml && rwkv train -q --out unicode u.toml --steps 3 && grep prompt unicode/config.toml
+  prompt = "é😀"
+  $ for code in 'u12' 'ud800' 'u0000' 'U00110000'; do printf 'prompt = "\\%s"\n' $code > u.toml; rwkv train --out new u.toml; done
+  ! rwkv: u.toml:1: wanted the code of a character after \u or \U, found '12"'
+  ! rwkv: u.toml:1: wanted the code of a character after \u or \U, found 'd800"'
+  ! rwkv: u.toml:1: wanted the code of a character after \u or \U, found '0000"'
+  ! rwkv: u.toml:1: wanted the code of a character after \u or \U, found '00110000"'
+  [1]
+
+A run that was moved with its data goes on when it is told where they are.
+
+  $ mkdir place && cp text.bin text.idx place && sed "s|^data = .*|data = \"$PWD/gone\"|" run/config.toml > x
+  > cp -r run place/run && mv x place/run/config.toml && cd place && rwkv train -q --resume run --steps 14
+  ! rwkv: $TMP/gone.idx: No such file or directory; where it is now can be said by --data (run/config.toml has its place when the run was last started)
+  [1]
+  $ (cd place && rwkv train -q --resume run --steps 14 --data text && grep '^data' run/config.toml)
+  data = "$TMP/place/text"
+
 A checkpoint that was cut short, or changed, is passed over for the one before.
 
   $ cp -r run cut && truncate -s -1 cut/checkpoints/step-0000000013.safetensors && rwkv train -q --resume cut
@@ -211,7 +234,10 @@ What does not fit together is said.
   ! rwkv: learning rate: wanted fewer steps of warm-up than the run has, found 12 of 12
   [1]
   $ rwkv train --out new set.toml --memory-limit 1M
-  ! rwkv: training needs * MiB (weights, gradients and moments 1, activations 1, the rest *), more than the 1 MiB there are; a smaller batch, or gradient checkpointing, needs less (glob)
+  ! rwkv: not enough memory: weights 0.22 MiB + gradients 0.22 MiB + moments 0.43 MiB + activations 0.21 MiB + work * MiB = * MiB, the limit is 1.00 MiB (a smaller batch or gradient checkpointing needs less) (glob)
+  [1]
+  $ rwkv train --out new set.toml --steps 1000000000000000000
+  ! rwkv: wanted a run of fewer than 2^64 tokens, found 1000000000000000000 steps of 32
   [1]
   $ rwkv train --out new set.toml --data nothing
   ! rwkv: nothing.idx: cannot open: No such file or directory

@@ -86,7 +86,9 @@ static void test_round_trip(void **unused)
     path_of(path, "a.safetensors");
     assert_int_equal(rw_checkpoint_open(&c, path, NULL), RWKV_OK);
     assert_memory_equal(&c->state, &state, sizeof state);
-    assert_int_equal(rw_checkpoint_load(c, &parameters, &loaded, NULL), RWKV_OK);
+    assert_int_equal(rw_checkpoint_weights(c, &parameters, loaded.values, NULL), RWKV_OK);
+    rw_checkpoint_moment(c, c->m, loaded.m);
+    rw_checkpoint_moment(c, c->v, loaded.v);
     assert_memory_equal(loaded.values, arrays.values, bytes);
     assert_memory_equal(loaded.m, arrays.m, bytes);
     assert_memory_equal(loaded.v, arrays.v, bytes);
@@ -128,6 +130,8 @@ static void count_note(void *user, const char *message)
     ++*(int *)user;
 }
 
+static int save_notes;
+
 static void save(uint64_t step, size_t keep, rwkv_status wanted)
 {
     struct rw_training_state now = state;
@@ -135,7 +139,9 @@ static void save(uint64_t step, size_t keep, rwkv_status wanted)
     rwkv_error err;
     now.step = step;
     path_of(path, "run");
-    assert_int_equal(rw_checkpoint_save(path, keep, &parameters, &arrays, &now, "", &err), wanted);
+    assert_int_equal(rw_checkpoint_save(path, keep, &parameters, &arrays, &now, "", count_note,
+                                        &save_notes, &err),
+                     wanted);
 }
 
 static uint64_t latest(int *notes)
@@ -209,6 +215,52 @@ static void test_full(void **unused)
     assert_int_equal(rmdir(path), 0);
 }
 
+/* What cannot be removed is told; the checkpoint is saved all the same, and others are removed. */
+static void test_stubborn(void **unused)
+{
+    char path[256];
+    save(1, 1, RWKV_OK);
+    save(3, 0, RWKV_OK);
+    path_of(path, "run/step-0000000002.safetensors");
+    assert_int_equal(mkdir(path, 0777), 0);
+    save_notes = 0;
+    save(4, 1, RWKV_OK);
+    assert_int_equal(save_notes, 1);
+    assert_true(there(4) && !there(3) && there(2) && !there(1));
+    assert_int_equal(rmdir(path), 0);
+    remove_step(4);
+    path_of(path, "run");
+    assert_int_equal(rmdir(path), 0);
+}
+
+/* Files that a killed process leaves have names of exactly one form. */
+static void test_sweep(void **unused)
+{
+    static const char *const names[] = {"rwkv-1-0.tmp",  "rwkv-1234567-999.tmp", "rwkv--0.tmp",
+                                        "rwkv-1-.tmp",   "rwkv-1-0.tmp2",        "xrwkv-1-0.tmp",
+                                        "rwkv-1-0",      "rwkv-a-0.tmp",         "rwkv-1-0x.tmp",
+                                        "rwkv-1-0-0.tmp"};
+    char path[256], name[64];
+    path_of(path, "run");
+    rw_checkpoint_sweep(path); /* a folder that is not there */
+    assert_int_equal(mkdir(path, 0777), 0);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(name, sizeof name, "run/%s", names[i]);
+        path_of(path, name);
+        close(open(path, O_CREAT | O_WRONLY, 0666));
+    }
+    path_of(path, "run");
+    rw_checkpoint_sweep(path);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(name, sizeof name, "run/%s", names[i]);
+        path_of(path, name);
+        if ((unlink(path) == 0) != (i >= 2))
+            fail_msg("%s", names[i]);
+    }
+    path_of(path, "run");
+    assert_int_equal(rmdir(path), 0);
+}
+
 static void test_groups(void **unused)
 {
     static const char *const decayed[] = {"emb.weight", "head.weight",  "receptance.weight",
@@ -276,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_damage),
         cmocka_unit_test(test_rotation),   cmocka_unit_test(test_full),
+        cmocka_unit_test(test_stubborn),   cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_groups),     cmocka_unit_test(test_clip),
         cmocka_unit_test(test_update),
     };

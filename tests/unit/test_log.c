@@ -172,36 +172,139 @@ static void test_resume(void **state)
     rw_free(whole);
 }
 
-static void test_foreign_lines(void **state)
+struct notes {
+    int count;
+    char last[256];
+};
+
+static void take_note(void *user, const char *message)
+{
+    struct notes *notes = user;
+    if (notes->count++ == 0)
+        snprintf(notes->last, sizeof notes->last, "%s", message);
+}
+
+static void reopen(uint64_t resume, struct notes *notes)
+{
+    const struct rw_log_options options = {.folder = folder,
+                                           .title = "",
+                                           .resume_step = resume,
+                                           .time = 1700000000.5,
+                                           .note = take_note,
+                                           .user = notes};
+    struct rw_log *log;
+    rwkv_error err = {0};
+    *notes = (struct notes){0};
+    if (rw_log_open(&log, &options, &err) != RWKV_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(rw_log_close(log, false, NULL), RWKV_OK);
+}
+
+#define LINE(text)            \
+    {                         \
+        text, sizeof text - 1 \
+    }
+
+/* A line that is no record is left out, at the end and in the middle; the good ones stay. */
+static void test_damaged_lines(void **state)
 {
     static const struct {
-        const char *line, *found;
+        const char *line;
+        size_t size;
     } cases[] = {
-        {"nonsense\n", "line 2: wanted a record of a training run, found \"nonsense\""},
-        {"\n", "line 2: wanted a record of a training run, found \"\""},
-        {"{\"step\": 1}\n", "line 2"},
-        {"{\"kind\": \"step\", \"step\": 1}\n", "line 2"},
-        {"{\"kind\": \"step\", \"step\": -1, \"tokens\": 5}\n", "line 2"},
-        {"{\"kind\": \"sample\", \"step\": 1, \"text\": 5}\n", "line 2"},
-        {"{\"kind\": \"other\", \"step\": 1}\n", "line 2"},
-        {"[1]\n", "line 2"},
+        LINE("nonsense\n"),
+        LINE("\n"),
+        LINE("\0\0\0\0\n"),
+        LINE("{\"step\": 1}\n"),
+        LINE("{\"kind\": \"step\", \"step\": 1}\n"),
+        LINE("{\"kind\": \"step\", \"step\": -1, \"tokens\": 5}\n"),
+        LINE("{\"kind\": \"sample\", \"step\": 1, \"text\": 5}\n"),
+        LINE("{\"kind\": \"other\", \"step\": 1}\n"),
+        LINE("[1]\n"),
     };
+    char *good = NULL;
+    size_t size = 0;
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct rw_log_options options = {
-            .folder = folder, .title = "", .resume_step = 5, .no_tensorboard = true};
+    for (size_t i = 0; i < 2 * (sizeof cases / sizeof *cases); i++) {
+        struct notes notes;
+        bool middle = i % 2;
         struct rw_log *log = open_log(0, 0);
-        rwkv_error err = {0};
-        log_steps(log, 1, 1);
+        log_steps(log, 1, 2);
         rw_log_close(log, false, NULL);
-        append(cases[i].line, strlen(cases[i].line));
-        assert_int_equal(rw_log_open(&log, &options, &err), RWKV_ERROR_FORMAT);
-        if (!strstr(err.message, cases[i].found) || !strstr(err.message, "/log.jsonl: "))
-            fail_msg("%s", err.message);
+        rw_free(good);
+        good = read_back("log.jsonl", &size);
+        append(cases[i / 2].line, cases[i / 2].size);
+        append(cases[i / 2].line, cases[i / 2].size);
+        if (middle)
+            append(lines, size); /* the same two steps again */
+        append("torn", 4);
+        reopen(5, &notes);
+        char *text = read_back("log.jsonl", NULL);
+        assert_memory_equal(text, good, size);
+        assert_string_equal(text + size, middle ? good : "");
+        assert_int_equal(notes.count, 2);
+        assert_non_null(strstr(notes.last, "/log.jsonl: line 3 is left out"));
+        rw_free(text);
+        reopen(5, &notes);
+        assert_int_equal(notes.count, 0);
     }
+    rw_free(good);
+}
+
+/* Of what comes after the step that is resumed from nothing is said. */
+static void test_damaged_later(void **state)
+{
+    struct notes notes;
+    size_t size;
+    struct rw_log *log = open_log(0, 0);
+    (void)state;
+    log_steps(log, 1, 2);
+    rw_log_close(log, false, NULL);
+    append("nonsense\n", 9);
+    reopen(1, &notes);
+    assert_int_equal(notes.count, 0);
+    rw_free(read_back("log.jsonl", &size));
+    assert_int_equal(size, strchr(lines, '\n') - lines + 1);
+}
+
+/* A file whose first line is no record is not ours to change. */
+static void test_foreign_file(void **state)
+{
+    const struct rw_log_options options = {.folder = folder, .title = "", .resume_step = 5};
     const struct rw_log_options nowhere = {.folder = "/nonexistent", .title = ""};
     struct rw_log *log;
+    rwkv_error err = {0};
+    (void)state;
+    append("mine\n", 5);
+    append(lines, strlen(lines));
+    assert_int_equal(rw_log_open(&log, &options, &err), RWKV_ERROR_FORMAT);
+    assert_non_null(strstr(err.message, "/log.jsonl: line 1: wanted a record of a training run, "
+                                        "found \"mine\""));
+    char *text = read_back("log.jsonl", NULL);
+    assert_memory_equal(text, "mine\n", 5);
+    assert_string_equal(text + 5, lines);
+    rw_free(text);
     assert_int_equal(rw_log_open(&log, &nowhere, NULL), RWKV_ERROR_IO);
+}
+
+/* What it holds is known from this start and from those before. */
+static void test_has(void **state)
+{
+    struct rw_log *log = open_log(0, 0);
+    (void)state;
+    log_steps(log, 1, 2);
+    assert_false(rw_log_has_validation(log, 2) || rw_log_has_sample(log, 2));
+    rw_log_validation(log, &validation, NULL);
+    assert_true(rw_log_has_validation(log, 2) && !rw_log_has_sample(log, 2));
+    rw_log_sample(log, &sample, NULL);
+    assert_true(rw_log_has_sample(log, 2));
+    rw_log_close(log, false, NULL);
+    log = open_log(2, 0);
+    assert_true(rw_log_has_validation(log, 2) && rw_log_has_sample(log, 2));
+    rw_log_close(log, false, NULL);
+    log = open_log(1, 0);
+    assert_false(rw_log_has_validation(log, 1) || rw_log_has_sample(log, 1));
+    rw_log_close(log, false, NULL);
 }
 
 /* No room on the disk: no torn line stays, and the log goes on when there is room again. */
@@ -460,15 +563,12 @@ int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_lines),
-        IN_FOLDER(test_resume),
-        IN_FOLDER(test_foreign_lines),
-        IN_FOLDER(test_full_disk),
-        cmocka_unit_test(test_crc32c),
-        IN_FOLDER(test_events),
-        IN_FOLDER(test_events_read),
-        IN_FOLDER(test_report),
-        IN_FOLDER(test_report_of_nothing),
+        IN_FOLDER(test_lines),         IN_FOLDER(test_resume),
+        IN_FOLDER(test_damaged_lines), IN_FOLDER(test_damaged_later),
+        IN_FOLDER(test_foreign_file),  IN_FOLDER(test_has),
+        IN_FOLDER(test_full_disk),     cmocka_unit_test(test_crc32c),
+        IN_FOLDER(test_events),        IN_FOLDER(test_events_read),
+        IN_FOLDER(test_report),        IN_FOLDER(test_report_of_nothing),
         cmocka_unit_test(test_curves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
