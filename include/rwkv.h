@@ -340,6 +340,7 @@ RWKV_API rwkv_status rwkv_session_layer_state(const rwkv_session *session, size_
 }
 #endif
 
+#include "rwkv_chat.h"
 #include "rwkv_text.h"
 
 #endif

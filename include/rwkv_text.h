@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rwkv_text.h: vocabularies, sampling, generation, chat text. Included by rwkv.h; include that.
+ * rwkv_text.h: vocabularies, sampling, generation. Included by rwkv.h; include that.
  */
 #ifndef RWKV_TEXT_H
 #define RWKV_TEXT_H
@@ -157,33 +157,6 @@ RWKV_API rwkv_status rwkv_generate_tokens(rwkv_session *session, const int32_t *
                                           size_t n_tokens, const rwkv_generate_options *options,
                                           rwkv_text_fn text, void *user,
                                           rwkv_generate_result *result, rwkv_error *err);
-
-/* --- chat text -------------------------------------------------------------------------------- */
-
-typedef enum rwkv_role { RWKV_ROLE_SYSTEM, RWKV_ROLE_USER, RWKV_ROLE_ASSISTANT } rwkv_role;
-
-typedef struct rwkv_message {
-    rwkv_role role;
-    const char *text;
-} rwkv_message;
-
-/* How the answer begins. OFF: "Assistant:"; ON: "Assistant: <think"; FAST: an empty thought. SHORT,
- * LONG: ON with the user's text followed by " (think a bit)", " (think a lot)". */
-typedef enum rwkv_think {
-    RWKV_THINK_OFF,
-    RWKV_THINK_ON,
-    RWKV_THINK_FAST,
-    RWKV_THINK_SHORT,
-    RWKV_THINK_LONG
-} rwkv_think;
-
-/* Render messages in the World / G1 form, ending with the opening of the assistant's turn. Blank
- * lines inside user and system texts are folded, since a blank line ends a turn; of an assistant's
- * text what follows "</think>" is kept. Stores at most `capacity` bytes, terminated if there is
- * room, and sets *size to the length of the whole text without terminator. */
-RWKV_API rwkv_status rwkv_chat_render(const rwkv_message *messages, size_t n_messages,
-                                      rwkv_think think, char *text, size_t capacity, size_t *size,
-                                      rwkv_error *err);
 
 #ifdef __cplusplus
 }

@@ -176,19 +176,13 @@ static rwkv_status get_think(const json_t *request, int *think, rwkv_error *err)
 static rwkv_status render(struct rw_line *line, const rwkv_message *messages, size_t n, int think,
                           rwkv_error *err)
 {
-    size_t size = 0, opened = 0;
-    RW_TRY(rwkv_chat_render(NULL, 0, (rwkv_think)think, NULL, 0, &opened, err));
-    RW_TRY(rwkv_chat_render(messages, n, (rwkv_think)think, NULL, 0, &size, err));
-    char *text = rw_alloc(size + 1, 1);
-    if (!text)
-        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a prompt of %zu bytes", size);
-    rwkv_status status =
-        rwkv_chat_render(messages, n, (rwkv_think)think, text, size + 1, &size, err);
-    rw_str_add(&line->prompt, text, status == RWKV_OK ? size : 0);
-    if (status == RWKV_OK)
-        rw_str_adds(&line->text, text + size - opened + strlen("Assistant:"));
-    rw_free(text);
-    return status;
+    const rwkv_chat chat = {.messages = messages, .n_messages = n, .think = (rwkv_think)think};
+    rwkv_chat_prompt prompt;
+    RW_TRY(rwkv_chat_render(&chat, &prompt, err));
+    rw_str_add(&line->prompt, prompt.text, prompt.size);
+    rw_str_adds(&line->text, prompt.text + prompt.opening);
+    rwkv_chat_prompt_fini(&prompt);
+    return RWKV_OK;
 }
 
 static rwkv_status get_messages(struct rw_line *line, const json_t *request, const json_t *list,

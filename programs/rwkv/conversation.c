@@ -69,39 +69,37 @@ rwkv_status rw_turn_begin(rwkv_model *model, const char *state, struct rw_turn *
     return status;
 }
 
-/* Append messages in the chat form, ending with the opening of an answer. */
+/* Append messages in the chat form, ending with the opening of an answer. *opening: where the
+ * answer itself begins in the text. */
 static rwkv_status render(const rwkv_message *messages, size_t n, rwkv_think think,
-                          struct rw_str *to, rwkv_error *err)
+                          struct rw_str *to, size_t *opening, rwkv_error *err)
 {
-    size_t size = 0;
-    RW_TRY(rwkv_chat_render(messages, n, think, NULL, 0, &size, err));
-    char *text = rw_alloc(size + 1, 1);
-    if (!text)
-        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a text of %zu bytes", size);
-    rwkv_status status = rwkv_chat_render(messages, n, think, text, size + 1, &size, err);
-    if (status == RWKV_OK)
-        rw_str_add(to, text, size);
-    rw_free(text);
-    if (status == RWKV_OK && to->failed)
-        status = rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a text of %zu bytes", size);
-    return status;
+    const rwkv_chat chat = {.messages = messages, .n_messages = n, .think = think};
+    rwkv_chat_prompt prompt;
+    RW_TRY(rwkv_chat_render(&chat, &prompt, err));
+    *opening = to->size + prompt.opening;
+    rw_str_add(to, prompt.text, prompt.size);
+    rwkv_chat_prompt_fini(&prompt);
+    return to->failed ? rw_fail(err, RWKV_ERROR_MEMORY, "no memory for the text of a turn")
+                      : RWKV_OK;
 }
 
 /* What the model reads before it answers, given how the text so far ends. */
 static rwkv_status render_question(const struct rw_turn *parent, const struct rw_ask *ask,
-                                   struct rw_str *to, rwkv_error *err)
+                                   struct rw_str *to, size_t *opening, rwkv_error *err)
 {
     rwkv_message messages[2];
     size_t n = 0;
     if (ask->system)
-        messages[n++] = (rwkv_message){RWKV_ROLE_SYSTEM, ask->system};
-    messages[n++] = (rwkv_message){RWKV_ROLE_USER, ask->user};
+        messages[n++] = (rwkv_message){.role = RWKV_ROLE_SYSTEM, .text = ask->system};
+    messages[n++] = (rwkv_message){.role = RWKV_ROLE_USER, .text = ask->user};
     if (parent->edge == RW_EDGE_OPEN)
         rw_str_adds(to, "\n\n");
-    RW_TRY(render(messages, n, ask->think, to, err));
+    RW_TRY(render(messages, n, ask->think, to, opening, err));
     if (parent->edge == RW_EDGE_USER) {
         size_t said = strlen("User:");
         to->size -= said;
+        *opening -= said;
         memmove(to->data, to->data + said, to->size + 1);
     }
     return RWKV_OK;
@@ -125,14 +123,14 @@ static rwkv_status read_plainly(const struct rw_turn *turn, rwkv_session *sessio
     struct rw_str text = {0};
     struct rw_ask ask = {.user = turn->user, .system = turn->system, .think = RWKV_THINK_OFF};
     struct rw_str answer = {0};
-    const rwkv_message messages[] = {{RWKV_ROLE_ASSISTANT, turn->answer}};
-    size_t opening = strlen("Assistant:");
+    const rwkv_message said = {.role = RWKV_ROLE_ASSISTANT, .text = turn->answer};
+    size_t mark = strlen("Assistant:"), opening;
     rwkv_status status;
-    RW_GO(render_question(turn->parent, &ask, &text, err));
-    RW_GO(render(messages, 1, RWKV_THINK_OFF, &answer, err));
+    RW_GO(render_question(turn->parent, &ask, &text, &opening, err));
+    RW_GO(render(&said, 1, RWKV_THINK_OFF, &answer, &opening, err));
     /* Both end with the opening of an answer: the second one's takes the place of the first's. */
-    text.size -= opening;
-    rw_str_add(&text, answer.data, answer.size - opening);
+    text.size -= mark;
+    rw_str_add(&text, answer.data, answer.size - mark);
     if (text.failed)
         RW_GO(rw_fail(err, RWKV_ERROR_MEMORY, "no memory for the text of a turn"));
     RW_GO(rwkv_session_copy(session, turn->parent->session, err));
@@ -165,17 +163,13 @@ static rwkv_status generate(struct rw_turn *turn, const struct rw_ask *ask, stru
     const rwkv_vocab *vocab;
     rwkv_generate_options options = ask->options;
     rwkv_status status;
+    size_t opening;
     options.stop = stops;
     options.n_stop = RW_COUNT(stops);
     RW_GO(rw_need_vocab(rwkv_session_model(turn->session), &vocab, err));
-    RW_GO(render_question(turn->parent, ask, &question, err));
-    /* The opening is what follows the last "Assistant:", and no other text comes after it. */
-    const char *opening = question.data + question.size;
-    while (strncmp(opening, "Assistant:", strlen("Assistant:")) != 0)
-        opening--;
-    opening += strlen("Assistant:");
-    rw_str_adds(answer, opening);
-    ask->opening(ask->to, opening);
+    RW_GO(render_question(turn->parent, ask, &question, &opening, err));
+    rw_str_adds(answer, question.data + opening);
+    ask->opening(ask->to, question.data + opening);
     RW_GO(rw_encode(vocab, question.data, question.size, &tokens, err));
     status = rwkv_generate_tokens(turn->session, tokens.ids, tokens.count, &options, listen,
                                   &listener, ask->result, err);
