@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_tensorboard.py PROGRAM: a run's event files in TensorBoard's own reader, against the lines
-of log.jsonl; also those of a run that lost its last checkpoint and made the steps after it again."""
+of log.jsonl; also those of a run that lost its last checkpoint and made steps again."""
 import json
 import math
 import tempfile
