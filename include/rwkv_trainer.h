@@ -83,8 +83,9 @@ typedef struct rwkv_train_options {
     const char *vocab;      /* nullable: no bits per byte and no samples of text */
     uint64_t seed;          /* 42: of weights, shuffling and samples of text */
 
-    const char *data; /* a .bin/.idx, without the ending */
-    double held_out;  /* 0: share of the data that is validated on, not trained */
+    const char *data;       /* a .bin/.idx, without the ending */
+    double held_out;        /* 0: share of the data that is validated on, not trained */
+    const char *validation; /* other data to validate on, named as `data`, instead; nullable */
     rwkv_train_order order;
     size_t context;    /* 512: tokens of a sequence */
     size_t batch;      /* 8: sequences at a time … */
@@ -139,8 +140,8 @@ typedef struct rwkv_train_plan {
     uint64_t tokens_per_step; /* targets */
     uint64_t tokens;          /* of all steps */
     double epochs;
-    uint64_t data_tokens, held_out_tokens;
-    double data_share; /* of the windows of the data that are in the order */
+    uint64_t data_tokens, held_out_tokens; /* those held out may be of other data */
+    double data_share;                     /* of the windows of the data that are in the order */
     uint64_t parameters, gradients, moments, activations, work; /* memory, and its sum: */
     uint64_t memory;
     uint64_t memory_available; /* 0: unknown */

@@ -22,7 +22,7 @@ static const char *const export_types[] = {"f32", "bf16", "f16", NULL};
 /* Options that are no settings of a run: they are not kept. */
 static const char *const passing[] = {"out", "resume", "plan", "json", "quiet", "print-every"};
 /* Settings that are names of files. */
-static const char *const paths[] = {"model", "vocab", "data"};
+static const char *const paths[] = {"model", "vocab", "data", "validation"};
 
 static bool is_among(const char *name, const char *const *names, size_t n)
 {
@@ -48,6 +48,7 @@ static void make_table(struct rw_train *t)
         {"seed", 0, RW_OPTION_U64, &o->seed},
         {"data", 0, RW_OPTION_TEXT, &o->data},
         {"held-out", 0, RW_OPTION_REAL, &o->held_out, 0, 0.999},
+        {"validation", 0, RW_OPTION_TEXT, &o->validation},
         {"order", 0, RW_OPTION_CHOICE, &t->order, .choices = orders},
         {"ctx", 0, RW_OPTION_SIZE, &o->context, 1, 1 << 20},
         {"batch", 'b', RW_OPTION_SIZE, &o->batch, 1, 1 << 20},
@@ -196,6 +197,7 @@ static rwkv_status check_places(struct rw_train *t, rwkv_error *err)
     if (!t->resume)
         return RWKV_OK;
     RW_TRY(check_place(t, "data", t->options.data, ".idx", err));
+    RW_TRY(check_place(t, "validation", t->options.validation, ".idx", err));
     return check_place(t, "vocab", t->options.vocab, "", err);
 }
 

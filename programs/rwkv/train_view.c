@@ -24,9 +24,9 @@ void rw_train_show_plan(const struct rw_train *t, const rwkv_train_plan *p)
             "vocabulary of %zu\n",
             rw_show_count((double)p->n_parameters).text, p->n_layer, p->n_embd, p->head_size,
             p->n_ffn, p->n_vocab);
-    rw_note("data        %s tokens, %s of them held out\n",
-            rw_show_count((double)p->data_tokens).text,
-            rw_show_count((double)p->held_out_tokens).text);
+    rw_note("data        %s tokens, %s %s\n", rw_show_count((double)p->data_tokens).text,
+            rw_show_count((double)p->held_out_tokens).text,
+            o->validation ? "others to validate on" : "of them held out");
     rw_note("run         %" PRIu64 " steps of %zu × %zu × %zu = %s tokens, %s in all, %.3g epochs",
             p->steps, o->accumulate, o->batch, o->context,
             rw_show_count((double)p->tokens_per_step).text, rw_show_count((double)p->tokens).text,

@@ -32,6 +32,17 @@ static rwkv_status check_options(const struct rw_dataset_options *o, rwkv_error 
     return RWKV_OK;
 }
 
+static rwkv_status hold_all_out(struct rw_dataset *d, rwkv_error *err)
+{
+    uint64_t n = d->info.n_tokens, ctx = d->options.ctx;
+    if (n < ctx + 1)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "%s: wanted at least %llu tokens, for one sample, found %llu", d->files.name,
+                       (unsigned long long)(ctx + 1), (unsigned long long)n);
+    d->info.held_out = (n - 1) / ctx;
+    return RWKV_OK;
+}
+
 /* Set the end of the stream apart, as the header says. */
 static rwkv_status hold_out(struct rw_dataset *d, rwkv_error *err)
 {
@@ -82,8 +93,12 @@ rwkv_status rw_dataset_open(struct rw_dataset **out, const char *path,
     RW_GO(rw_binidx_open(&d->files, path, err));
     d->info.n_tokens = d->files.n_tokens;
     d->info.n_documents = d->files.n_documents;
-    RW_GO(hold_out(d, err));
-    RW_GO(find_order(d, err));
+    if (options->all_held_out) {
+        RW_GO(hold_all_out(d, err));
+    } else {
+        RW_GO(hold_out(d, err));
+        RW_GO(find_order(d, err));
+    }
     rw_binidx_fingerprint(&d->files, d->info.fingerprint);
     *out = d;
 done:

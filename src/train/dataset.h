@@ -23,6 +23,7 @@
 #ifndef RW_TRAIN_DATASET_H
 #define RW_TRAIN_DATASET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,10 +37,11 @@ enum rw_dataset_order {
 };
 
 struct rw_dataset_options {
-    size_t ctx;      /* tokens of a sample, at least 1 */
-    size_t batch;    /* samples a step, in all processes together; at least 1 */
-    size_t n_vocab;  /* tokens must be below; at most 2³¹ */
-    double held_out; /* share of the stream, 0 ≤ x < 1 */
+    size_t ctx;        /* tokens of a sample, at least 1 */
+    size_t batch;      /* samples a step, in all processes together; at least 1 */
+    size_t n_vocab;    /* tokens must be below; at most 2³¹ */
+    double held_out;   /* share of the stream, 0 ≤ x < 1 */
+    bool all_held_out; /* nothing is trained on: every window there is, from the first token on */
     enum rw_dataset_order order;
     uint64_t seed; /* of RW_ORDER_SHUFFLED */
 };

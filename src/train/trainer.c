@@ -166,7 +166,7 @@ static void look(struct rwkv_trainer *t, bool validated, bool sampled)
     const rwkv_train_options *o = &t->options;
     uint64_t step = t->state.step;
     rwkv_error err = {0};
-    if (rw_dataset_info(t->data)->held_out && !validated &&
+    if (rw_dataset_info(rw_trainer_held_out(t))->held_out && !validated &&
         (due(o->validate_every, step) || at_end(t))) {
         note_log(t, rw_trainer_validate(t, &err), &err);
         rw_trainer_measure(t);

@@ -27,6 +27,7 @@ struct rwkv_trainer {
     struct rwkv_vocab *vocab; /* or NULL */
     char vocab_fingerprint[65];
     struct rw_dataset *data;
+    struct rw_dataset *validation;    /* other data to validate on, or NULL */
     struct rw_file *file;             /* of the model to begin with, until it is loaded */
     struct rw_checkpoint *checkpoint; /* to go on from, until it is loaded */
     struct rw_params params;          /* of `file`, or made; empty with a checkpoint */
@@ -54,6 +55,12 @@ struct rwkv_trainer {
 static inline bool rw_trainer_cancelled(const struct rwkv_trainer *t)
 {
     return t->options.cancel && *t->options.cancel;
+}
+
+/* The data whose held-out windows are validated on. */
+static inline const struct rw_dataset *rw_trainer_held_out(const struct rwkv_trainer *t)
+{
+    return t->validation ? t->validation : t->data;
 }
 
 /* --- trainer_open.c --- */

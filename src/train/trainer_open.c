@@ -50,10 +50,11 @@ void rw_train_defaults(rwkv_train_options *options)
 }
 
 static const size_t strings[] = {
-    offsetof(rwkv_train_options, folder), offsetof(rwkv_train_options, settings),
-    offsetof(rwkv_train_options, model),  offsetof(rwkv_train_options, vocab),
-    offsetof(rwkv_train_options, data),   offsetof(rwkv_train_options, cpu),
-    offsetof(rwkv_train_options, prompt), offsetof(rwkv_train_options, exports),
+    offsetof(rwkv_train_options, folder),     offsetof(rwkv_train_options, settings),
+    offsetof(rwkv_train_options, model),      offsetof(rwkv_train_options, vocab),
+    offsetof(rwkv_train_options, data),       offsetof(rwkv_train_options, cpu),
+    offsetof(rwkv_train_options, prompt),     offsetof(rwkv_train_options, exports),
+    offsetof(rwkv_train_options, validation),
 };
 
 static const char **string_of(rwkv_train_options *options, size_t i)
@@ -129,6 +130,9 @@ static rwkv_status check_options(const rwkv_train_options *o, rwkv_error *err)
     if (o->model && (o->n_layer || o->n_embd || o->n_vocab || o->n_ffn || o->head_size))
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s has its sizes: others cannot be given with it",
                        o->model);
+    if (o->validation && o->held_out > 0)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "wanted other data for validation or a share held out, found both");
     if (o->sample_every && !o->vocab)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "samples of text need a vocabulary");
     if (o->export_dtype != RWKV_DTYPE_F32 && o->export_dtype != RWKV_DTYPE_BF16 &&
@@ -321,7 +325,10 @@ static rwkv_status open_data(struct rwkv_trainer *t, rwkv_error *err)
         .order = o->order == RWKV_TRAIN_OFFICIAL ? RW_ORDER_OFFICIAL : RW_ORDER_SHUFFLED,
         .seed = o->seed,
     };
-    return rw_dataset_open(&t->data, o->data, &options, err);
+    const struct rw_dataset_options others = {
+        .ctx = o->context, .batch = 1, .n_vocab = options.n_vocab, .all_held_out = true};
+    RW_TRY(rw_dataset_open(&t->data, o->data, &options, err));
+    return o->validation ? rw_dataset_open(&t->validation, o->validation, &others, err) : RWKV_OK;
 }
 
 /* --- the state it begins in ------------------------------------------------------------------- */
@@ -437,7 +444,7 @@ static rwkv_status make_plan(struct rwkv_trainer *t, rwkv_error *err)
         .tokens_per_step = (uint64_t)o->context * o->batch * o->accumulate,
         .tokens = tokens,
         .data_tokens = info->n_tokens,
-        .held_out_tokens = info->held_out * o->context,
+        .held_out_tokens = rw_dataset_info(rw_trainer_held_out(t))->held_out * o->context,
         .data_share = info->share,
         .ops_per_token = rw_gradient_ops(&t->parameters),
         .processes = t->comm->size,
@@ -628,6 +635,7 @@ void rw_trainer_close(struct rwkv_trainer *t)
     close_sources(t);
     rw_parameters_fini(&t->parameters);
     rw_dataset_close(t->data);
+    rw_dataset_close(t->validation);
     rw_vocab_release(t->vocab);
     if (t->backend)
         t->backend->ops->free(t->backend);

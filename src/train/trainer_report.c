@@ -105,7 +105,8 @@ static rwkv_status evaluate(struct rwkv_trainer *t, uint64_t windows, double *na
     while (w < end && !rw_trainer_cancelled(t)) {
         size_t n = (size_t)RW_MIN((uint64_t)t->gradient_options.sequences, end - w);
         for (size_t i = 0; i < n; i++)
-            RW_TRY(rw_dataset_held_out(t->data, w++, t->tokens + i * (context + 1), err));
+            RW_TRY(rw_dataset_held_out(rw_trainer_held_out(t), w++, t->tokens + i * (context + 1),
+                                       err));
         rw_trainer_set_sequences(t, n);
         rw_gradient_loss(t->step.gradient, t->step.values, t->sequences, n, nats);
         *bytes += (double)rw_trainer_bytes(t, n);
@@ -115,7 +116,7 @@ static rwkv_status evaluate(struct rwkv_trainer *t, uint64_t windows, double *na
 
 rwkv_status rw_trainer_validate(struct rwkv_trainer *t, rwkv_error *err)
 {
-    uint64_t windows = rw_dataset_info(t->data)->held_out;
+    uint64_t windows = rw_dataset_info(rw_trainer_held_out(t))->held_out;
     if (t->options.validate_windows)
         windows = RW_MIN(windows, (uint64_t)t->options.validate_windows);
     double sums[] = {0, 0, 0};

@@ -197,6 +197,15 @@ Numbers that are not finite: stopped before the weights change, or left out.
   ! rwkv: note: step 2 left out: loss nan, norm of the gradient nan; the first tensor that is not finite: the gradient of emb.weight
   ! rwkv: note: step 3 left out: loss nan, norm of the gradient nan; the first tensor that is not finite: the gradient of emb.weight
 
+Validation on other data.
+
+  $ rwkv train -q --out valid set.toml --held-out 0 --validation text --validate-every 6 && grep -c validation valid/log.jsonl; grep '^validation' valid/config.toml
+  2
+  validation = "$TMP/text"
+  $ rwkv train -q --out both set.toml --validation text
+  ! rwkv: wanted other data for validation or a share held out, found both
+  [1]
+
 All weights of a model are trained.
 
   $ rwkv train -q --out tuned --data text --model run/m.safetensors --ctx 16 --batch 1 --steps 2 --warmup 1 --order shuffled --export t.pth,t2.pth --export-type bf16 --export-every 1

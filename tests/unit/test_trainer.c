@@ -20,10 +20,11 @@
 #include "rwkv_trainer.h"
 
 #define TOKENS 1300
+#define HELD_OUT (TOKENS / 10 / 16 * 16 + 1) /* of them, where a tenth is */
 #define VOCAB 256
 #define KINDS (RWKV_TRAIN_NOTE + 1)
 
-static char folder[64], data[96];
+static char folder[64], data[96], first_part[96], rest[96]; /* both together are `data` */
 
 /* --- folders ---------------------------------------------------------------------------------- */
 
@@ -47,19 +48,29 @@ static void remove_all(const char *path)
         fail_msg("%s stays", path);
 }
 
-static int make_data(void **unused)
+static bool write_data(const char *path, const int32_t *tokens, size_t n)
 {
     struct rw_binidx_writer *w;
+    return rw_binidx_writer_open(&w, path, VOCAB, NULL) == RWKV_OK &&
+           rw_binidx_writer_add(w, tokens, n, NULL) == RWKV_OK &&
+           rw_binidx_writer_end(w, NULL) == RWKV_OK && rw_binidx_writer_commit(w, NULL) == RWKV_OK;
+}
+
+static int make_data(void **unused)
+{
     int32_t tokens[TOKENS];
     snprintf(folder, sizeof folder, "/tmp/rwkv-trainer-XXXXXX");
     if (!mkdtemp(folder))
         return -1;
     snprintf(data, sizeof data, "%s/data", folder);
+    snprintf(first_part, sizeof first_part, "%s/first", folder);
+    snprintf(rest, sizeof rest, "%s/rest", folder);
     for (int i = 0; i < TOKENS; i++)
         tokens[i] = 'a' + (i * i + i / 7) % 23;
-    return rw_binidx_writer_open(&w, data, VOCAB, NULL) ||
-           rw_binidx_writer_add(w, tokens, TOKENS, NULL) || rw_binidx_writer_end(w, NULL) ||
-           rw_binidx_writer_commit(w, NULL);
+    return write_data(data, tokens, TOKENS) && write_data(first_part, tokens, TOKENS - HELD_OUT) &&
+                   write_data(rest, tokens + TOKENS - HELD_OUT, HELD_OUT)
+               ? 0
+               : -1;
 }
 
 static int remove_data(void **unused)
@@ -256,7 +267,7 @@ static void test_plan(void **unused)
     rwkv_trainer_get_plan(t, &plan);
     assert_true(plan.steps == 6 && plan.step == 0 && plan.tokens == 6 * 32);
     assert_true(plan.n_vocab == 256 && plan.n_ffn == 128 && plan.data_tokens == TOKENS);
-    assert_int_equal(plan.held_out_tokens, TOKENS / 10 / 16 * 16);
+    assert_int_equal(plan.held_out_tokens, HELD_OUT - 1);
     assert_int_equal(plan.memory, plan.parameters + plan.gradients + plan.moments +
                                       plan.activations + plan.work);
     assert_false(rwkv_trainer_finished(t));
@@ -410,6 +421,30 @@ static void test_options(void **unused)
     expect(&o, RWKV_ERROR_MEMORY, "not enough memory: weights 0.22 MiB + gradients 0.22 MiB");
 }
 
+/* Other data to validate on: the part that is held out elsewhere, set apart before. */
+static void test_validation(void **unused)
+{
+    char path[512];
+    struct seen seen = {.stop_kind = RWKV_TRAIN_STEP, .stop_step = 4};
+    rwkv_train_options o = options_of("validation", path);
+    o.data = first_part;
+    o.validation = rest;
+    expect(&o, RWKV_ERROR_ARGUMENT, "found both");
+    o.held_out = 0;
+    run_it(&o, &seen);
+    o.resume = 1;
+    seen.stop_step = 0;
+    run_it(&o, &seen);
+    assert_same_log("whole", "validation");
+    assert_same_file("whole", "validation", "m.safetensors");
+    o.validation = data; /* it may change */
+    o.steps = 7;
+    run_it(&o, &seen);
+    o.validation = rest;
+    o.context = 1024;
+    expect(&o, RWKV_ERROR_ARGUMENT, "/rest: wanted at least");
+}
+
 /* A model from a file, and a folder that holds a run. */
 static void test_beginnings(void **unused)
 {
@@ -518,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_exports),
         cmocka_unit_test(test_options),
+        cmocka_unit_test(test_validation),
         cmocka_unit_test(test_beginnings),
         cmocka_unit_test(test_left_behind),
         cmocka_unit_test(test_damaged_log),
