@@ -130,6 +130,14 @@ size_t rw_state_size(const struct rwkv_session *session);
 void rw_state_write(const struct rwkv_session *session, void *to);
 rwkv_status rw_state_read(struct rwkv_session *session, const void *from, size_t size,
                           const char *name, rwkv_error *err);
+/* The same without the checksum, for copies in memory; rw_state_seal makes it what rw_state_write
+ * would have written. */
+void rw_state_pack(const struct rwkv_session *session, void *to);
+void rw_state_seal(void *state, size_t size);
+rwkv_status rw_state_unpack(struct rwkv_session *session, const void *from, size_t size,
+                            const char *name, rwkv_error *err);
+/* The model's fingerprint as bytes. */
+void rw_state_fingerprint(const struct rwkv_model *model, uint8_t out[32]);
 rwkv_status rw_state_save(const struct rwkv_session *session, const char *path, rwkv_error *err);
 rwkv_status rw_state_load(struct rwkv_session *session, const char *path, rwkv_error *err);
 rwkv_status rw_state_save_tuned(const struct rwkv_session *session, const char *path,

@@ -59,7 +59,7 @@ static const uint8_t *get_floats(float *to, const uint8_t *from, size_t n)
     return from;
 }
 
-static void fingerprint_bytes(const struct rwkv_model *m, uint8_t out[32])
+void rw_state_fingerprint(const struct rwkv_model *m, uint8_t out[32])
 {
     for (size_t i = 0; i < 32; i++) {
         unsigned byte = 0;
@@ -68,14 +68,14 @@ static void fingerprint_bytes(const struct rwkv_model *m, uint8_t out[32])
     }
 }
 
-void rw_state_write(const struct rwkv_session *s, void *to)
+void rw_state_pack(const struct rwkv_session *s, void *to)
 {
     const struct rwkv_model *m = s->model;
     uint8_t *p = to;
     memcpy(p, magic, sizeof magic);
     rw_store_u32(p + 8, VERSION);
     rw_store_u32(p + 12, s->has_logits ? FLAG_LOGITS : 0);
-    fingerprint_bytes(m, p + 16);
+    rw_state_fingerprint(m, p + 16);
     rw_store_u64(p + 48, m->info.n_layer);
     rw_store_u64(p + 56, m->info.n_embd);
     rw_store_u64(p + 64, m->info.head_size);
@@ -84,9 +84,20 @@ void rw_state_write(const struct rwkv_session *s, void *to)
     uint8_t *end = put_floats(p + HEADER_BYTES, s->state, m->rwkv7.layout.total);
     if (s->has_logits) {
         end = put_floats(end, s->logits, m->info.n_vocab);
-        end = put_floats(end, s->hidden, m->info.n_embd);
+        put_floats(end, s->hidden, m->info.n_embd);
     }
-    rw_store_u32(end, rw_crc32(0, p, (size_t)(end - p)));
+}
+
+void rw_state_seal(void *state, size_t size)
+{
+    uint8_t *p = state;
+    rw_store_u32(p + size - 4, rw_crc32(0, p, size - 4));
+}
+
+void rw_state_write(const struct rwkv_session *s, void *to)
+{
+    rw_state_pack(s, to);
+    rw_state_seal(to, rw_state_size(s));
 }
 
 /* A field that must equal the model's. */
@@ -117,7 +128,7 @@ static rwkv_status check_header(const struct rwkv_model *m, const uint8_t *p, si
     RW_TRY(check_size(name, "a width of", m->info.n_embd, rw_load_u64(p + 56), err));
     RW_TRY(check_size(name, "a head size of", m->info.head_size, rw_load_u64(p + 64), err));
     RW_TRY(check_size(name, "a vocabulary of", m->info.n_vocab, rw_load_u64(p + 72), err));
-    fingerprint_bytes(m, fingerprint);
+    rw_state_fingerprint(m, fingerprint);
     if (memcmp(p + 16, fingerprint, sizeof fingerprint) != 0)
         return rw_fail(err, RWKV_ERROR_STATE,
                        "%s: a state of another model: wanted fingerprint %.16s…, found "
@@ -127,26 +138,47 @@ static rwkv_status check_header(const struct rwkv_model *m, const uint8_t *p, si
     return RWKV_OK;
 }
 
-rwkv_status rw_state_read(struct rwkv_session *s, const void *from, size_t size, const char *name,
-                          rwkv_error *err)
+/* All but the checksum. */
+static rwkv_status check_state(const struct rwkv_model *m, const uint8_t *p, size_t size,
+                               const char *name, rwkv_error *err)
 {
-    const struct rwkv_model *m = s->model;
-    const uint8_t *p = from;
     RW_TRY(check_header(m, p, size, name, err));
     bool logits = rw_load_u32(p + 12) & FLAG_LOGITS;
     size_t wanted = HEADER_BYTES + payload_floats(m, logits) * sizeof(float) + 4;
     if (size != wanted)
         return rw_fail(err, RWKV_ERROR_FORMAT, "%s: wanted %zu bytes, found %zu", name, wanted,
                        size);
-    if (rw_crc32(0, p, size - 4) != rw_load_u32(p + size - 4))
-        return rw_fail(err, RWKV_ERROR_FORMAT, "%s: damaged: the checksum is wrong", name);
+    return RWKV_OK;
+}
+
+static void take_state(struct rwkv_session *s, const uint8_t *p)
+{
+    const struct rwkv_model *m = s->model;
     s->position = rw_load_u64(p + 80);
-    s->has_logits = logits;
+    s->has_logits = rw_load_u32(p + 12) & FLAG_LOGITS;
     p = get_floats(s->state, p + HEADER_BYTES, m->rwkv7.layout.total);
-    if (logits) {
+    if (s->has_logits) {
         p = get_floats(s->logits, p, m->info.n_vocab);
         get_floats(s->hidden, p, m->info.n_embd);
     }
+}
+
+rwkv_status rw_state_unpack(struct rwkv_session *s, const void *from, size_t size, const char *name,
+                            rwkv_error *err)
+{
+    RW_TRY(check_state(s->model, from, size, name, err));
+    take_state(s, from);
+    return RWKV_OK;
+}
+
+rwkv_status rw_state_read(struct rwkv_session *s, const void *from, size_t size, const char *name,
+                          rwkv_error *err)
+{
+    const uint8_t *p = from;
+    RW_TRY(check_state(s->model, p, size, name, err));
+    if (rw_crc32(0, p, size - 4) != rw_load_u32(p + size - 4))
+        return rw_fail(err, RWKV_ERROR_FORMAT, "%s: damaged: the checksum is wrong", name);
+    take_state(s, p);
     return RWKV_OK;
 }
 
