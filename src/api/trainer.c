@@ -2,8 +2,6 @@
 /* The public functions of rwkv_trainer.h. */
 #include "rwkv_trainer.h"
 
-#include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "api/api_int.h"
@@ -35,29 +33,12 @@ static rwkv_status find_sizes(const rwkv_init_options *o, struct rw_sizes *z, rw
     return rw_init_check_vocab(o->vocab, ids, z->n_vocab, err);
 }
 
-static rwkv_status convert(const char *in, const char *out, const char *vocab, rwkv_dtype dtype,
-                           rwkv_error *err)
+static rwkv_status convert(const struct rw_file *model, const char *out, const char *vocab,
+                           rwkv_dtype dtype, rwkv_error *err)
 {
     const rwkv_convert_options options = {
         .dtype = dtype, .has_dtype = 1, .vocab = vocab, .overwrite = 1};
-    return rw_convert(in, out, &options, err);
-}
-
-/* By way of a .safetensors that stands beside it meanwhile. */
-static rwkv_status init_gguf(const char *path, const struct rw_sizes *sizes,
-                             const rwkv_init_options *options, size_t threads, rwkv_error *err)
-{
-    struct rw_str between = {0};
-    rw_str_printf(&between, "%s.tmp.safetensors", path);
-    if (between.failed)
-        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory", path);
-    rwkv_status status =
-        rw_init_write(between.data, sizes, options->seed, threads, options->memory_limit, err);
-    if (status == RWKV_OK)
-        status = convert(between.data, path, options->vocab, RWKV_DTYPE_F32, err);
-    unlink(between.data);
-    rw_str_fini(&between);
-    return status;
+    return rw_convert_file(model, out, &options, err);
 }
 
 rwkv_status rwkv_init(const char *path, const rwkv_init_options *options, rwkv_error *err)
@@ -74,9 +55,7 @@ rwkv_status rwkv_init(const char *path, const rwkv_init_options *options, rwkv_e
     if (rw_has_suffix(path, ".gguf") && !options->vocab)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: a GGUF needs a vocabulary", path);
     RW_TRY(find_sizes(options, &sizes, err));
-    return rw_has_suffix(path, ".gguf")
-               ? init_gguf(path, &sizes, options, threads, err)
-               : rw_init_write(path, &sizes, options->seed, threads, options->memory_limit, err);
+    return rw_init_write(path, &sizes, options, threads, convert, err);
 }
 
 /* --- runs ------------------------------------------------------------------------------------- */

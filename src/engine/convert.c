@@ -306,19 +306,24 @@ static rwkv_status write_folder(struct conversion *c, const char *out, const cha
     return status;
 }
 
-rwkv_status rw_conversion_open(struct conversion *c, const char *in, const char *out,
-                               rwkv_error *err)
+static rwkv_status begin(struct conversion *c, const struct rw_file *file, const char *out,
+                         rwkv_error *err)
 {
-    RW_TRY(rw_file_open(&c->file, in, err));
-    RW_TRY(rw_params_open(&c->params, c->file, err));
+    RW_TRY(rw_params_open(&c->params, file, err));
     RW_TRY(choose_naming(c, out, err));
     return check_target(out, c->options->overwrite, err);
 }
 
-static rwkv_status convert(struct conversion *c, const char *in, const char *out, rwkv_error *err)
+rwkv_status rw_conversion_open(struct conversion *c, const char *in, const char *out,
+                               rwkv_error *err)
+{
+    RW_TRY(rw_file_open(&c->file, in, err));
+    return begin(c, c->file, out, err);
+}
+
+static rwkv_status convert(struct conversion *c, const char *out, rwkv_error *err)
 {
     char config[4096];
-    RW_TRY(rw_conversion_open(c, in, out, err));
     bool with_config = has_config(c, out);
     int n = snprintf(config, sizeof config, "%.*sconfig.json", (int)(rw_basename(out) - out), out);
     if (n < 0 || (size_t)n >= sizeof config)
@@ -348,10 +353,21 @@ void rw_conversion_fini(struct conversion *c)
 rwkv_status rw_convert(const char *in, const char *out, const rwkv_convert_options *options,
                        rwkv_error *err)
 {
+    struct rw_file *file;
+    RW_TRY(rw_file_open(&file, in, err));
+    rwkv_status status = rw_convert_file(file, out, options, err);
+    rw_file_close(file);
+    return status;
+}
+
+rwkv_status rw_convert_file(const struct rw_file *file, const char *out,
+                            const rwkv_convert_options *options, rwkv_error *err)
+{
     struct conversion c = {.options = options};
-    rwkv_status status = convert(&c, in, out, err);
+    rwkv_status status = begin(&c, file, out, err);
+    if (status == RWKV_OK)
+        status = convert(&c, out, err);
     rw_conversion_fini(&c);
     rw_params_close(&c.params);
-    rw_file_close(c.file);
     return status;
 }

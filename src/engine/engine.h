@@ -167,6 +167,9 @@ double rw_meter_measure(struct rwkv_meter *meter, rwkv_limit limit);
 /* convert.c, random_model.c */
 rwkv_status rw_convert(const char *in, const char *out, const rwkv_convert_options *options,
                        rwkv_error *err);
+/* The same of a file that is open, or in memory. */
+rwkv_status rw_convert_file(const struct rw_file *file, const char *out,
+                            const rwkv_convert_options *options, rwkv_error *err);
 rwkv_status rw_random_model_write(const char *path, const rwkv_random_model *shape,
                                   rwkv_error *err);
 

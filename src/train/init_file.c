@@ -39,8 +39,9 @@ static rwkv_status check_memory(const char *path, const struct rw_parameters *p,
     return status == RWKV_OK ? status : rw_fail_within(err, status, "%s", path);
 }
 
-rwkv_status rw_init_write(const char *path, const struct rw_sizes *sizes, uint64_t seed,
-                          size_t threads, uint64_t memory_limit, rwkv_error *err)
+rwkv_status rw_init_write(const char *path, const struct rw_sizes *sizes,
+                          const rwkv_init_options *options, size_t threads, rw_convert_fn convert,
+                          rwkv_error *err)
 {
     struct rw_params params = {0};
     struct rw_parameters p = {0};
@@ -50,12 +51,12 @@ rwkv_status rw_init_write(const char *path, const struct rw_sizes *sizes, uint64
     struct rw_ranks ranks = rw_init_ranks(sizes->n_embd);
     RW_GO(rw_params_make(&params, sizes, &ranks, RWKV_DTYPE_F32, err));
     RW_GO(rw_parameters_init(&p, &params, err));
-    RW_GO(check_memory(path, &p, memory_limit, err));
+    RW_GO(check_memory(path, &p, options->memory_limit, err));
     values = rw_alloc_aligned(p.floats, sizeof *values);
     if (!values)
         RW_GO(rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %zu parameters", path, p.count));
-    RW_GO(rw_init_values(values, &p, seed, threads, err));
-    status = rw_parameters_save(&p, values, path, RWKV_DTYPE_F32, err);
+    RW_GO(rw_init_values(values, &p, options->seed, threads, err));
+    status = rw_parameters_export(&p, values, path, RWKV_DTYPE_F32, options->vocab, convert, err);
 done:
     rw_free(values);
     rw_parameters_fini(&p);

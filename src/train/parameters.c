@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "base/str.h"
 #include "tensor/convert.h"
 
 #define PIECE ((size_t)1 << 16) /* numbers converted at a time */
@@ -276,8 +277,8 @@ done:
     return status;
 }
 
-rwkv_status rw_parameters_save(const struct rw_parameters *p, const float *values, const char *path,
-                               rwkv_dtype dtype, rwkv_error *err)
+/* Refuse to lose what neither BlinkDL's names nor the list of tensors can say. */
+static rwkv_status check_norms(const struct rw_parameters *p, const char *path, rwkv_error *err)
 {
     if (p->no_ln0)
         return rw_fail(err, RWKV_ERROR_UNSUPPORTED,
@@ -289,5 +290,49 @@ rwkv_status rw_parameters_save(const struct rw_parameters *p, const float *value
                        "%s: the epsilon of the model's norms is %g, not %g, which only GGUF and "
                        "safetensors in the Hugging Face naming can say",
                        path, (double)p->norm_eps, (double)RW_NORM_EPS);
+    return RWKV_OK;
+}
+
+rwkv_status rw_parameters_save(const struct rw_parameters *p, const float *values, const char *path,
+                               rwkv_dtype dtype, rwkv_error *err)
+{
+    RW_TRY(check_norms(p, path, err));
     return rw_parameters_save_with(p, values, path, dtype, NULL, 0, err);
+}
+
+/* What reading a .safetensors of the values would give, but that they stay where they are. */
+static rwkv_status fill_file(struct rw_file *file, const struct rw_parameters *p,
+                             const float *values, rwkv_error *err)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        const char *name = p->list[i].name;
+        struct rw_tensor view = rw_parameters_view(p, &p->list[i], values);
+        RW_TRY(rw_file_add_tensor(file, name, strlen(name), &view, err));
+    }
+    return rw_file_build_index(file, err);
+}
+
+static rwkv_status export_gguf(const struct rw_parameters *p, const float *values, const char *path,
+                               rwkv_dtype dtype, const char *vocab, rw_convert_fn convert,
+                               rwkv_error *err)
+{
+    struct rw_file *file = rw_calloc(1, sizeof *file);
+    rwkv_status status;
+    RW_GO(check_norms(p, path, err));
+    if (!file || !(file->path = rw_strdup(path)))
+        RW_GO(rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %zu tensors", path, p->n));
+    file->format = &rw_format_safetensors;
+    RW_GO(fill_file(file, p, values, err));
+    status = convert(file, path, vocab, dtype, err);
+done:
+    rw_file_close(file);
+    return status;
+}
+
+rwkv_status rw_parameters_export(const struct rw_parameters *p, const float *values,
+                                 const char *path, rwkv_dtype dtype, const char *vocab,
+                                 rw_convert_fn convert, rwkv_error *err)
+{
+    return rw_has_suffix(path, ".gguf") ? export_gguf(p, values, path, dtype, vocab, convert, err)
+                                        : rw_parameters_save(p, values, path, dtype, err);
 }

@@ -54,6 +54,10 @@ rwkv_status rw_parameters_init(struct rw_parameters *p, const struct rw_params *
                                rwkv_error *err);
 void rw_parameters_fini(struct rw_parameters *p); /* also of zeros */
 
+/* Converts a model and the vocabulary at `vocab` to a GGUF, which is done in another layer. */
+typedef rwkv_status (*rw_convert_fn)(const struct rw_file *model, const char *out,
+                                     const char *vocab, rwkv_dtype dtype, rwkv_error *err);
+
 enum rw_spec_id rw_parameter_id(const struct rw_parameter *parameter);
 
 /* Widen what a file holds, of any type and orientation, into `to` [floats]: memory of the host. */
@@ -83,5 +87,11 @@ rwkv_status rw_parameters_save_with(const struct rw_parameters *p, const float *
 /* A model: without extras; refuses what BlinkDL's files cannot say (no_ln0, another norm_eps). */
 rwkv_status rw_parameters_save(const struct rw_parameters *p, const float *values, const char *path,
                                rwkv_dtype dtype, rwkv_error *err);
+
+/* Write a model for others: a GGUF by `convert`, which reads the values where they are, anything
+ * else as above. */
+rwkv_status rw_parameters_export(const struct rw_parameters *p, const float *values,
+                                 const char *path, rwkv_dtype dtype, const char *vocab,
+                                 rw_convert_fn convert, rwkv_error *err);
 
 #endif

@@ -216,10 +216,8 @@ static rwkv_status open_log(struct rwkv_trainer *t, rwkv_error *err)
                                            .user = t};
     RW_TRY(rw_folder_make(t->options.folder, err));
     RW_TRY(rw_trainer_lock(t, err));
-    if (t->locked) {
+    if (t->locked)
         rw_checkpoint_sweep(t->checkpoints);
-        rw_trainer_sweep_exports(t);
-    }
     return rw_log_open(&t->log, &options, err);
 }
 

@@ -9,14 +9,11 @@
 #include <stdbool.h>
 
 #include "rwkv_trainer.h"
+#include "train/parameters.h"
 
-struct rw_parameters;
-struct rw_sizes;
-
-/* What is done above this layer: convert a .safetensors to a GGUF. */
+/* What is done above this layer. */
 struct rw_trainer_hooks {
-    rwkv_status (*convert)(const char *in, const char *out, const char *vocab, rwkv_dtype dtype,
-                           rwkv_error *err);
+    rw_convert_fn convert;
 };
 
 void rw_train_defaults(rwkv_train_options *options);
@@ -29,9 +26,10 @@ rwkv_status rw_trainer_run(struct rwkv_trainer *t, rwkv_train_event_fn event, vo
                            rwkv_error *err);
 bool rw_trainer_finished(const struct rwkv_trainer *t);
 
-/* rwkv_init, for .pth and .safetensors. The sizes are complete and `threads` at least 1. */
-rwkv_status rw_init_write(const char *path, const struct rw_sizes *sizes, uint64_t seed,
-                          size_t threads, uint64_t memory_limit, rwkv_error *err);
+/* rwkv_init. `sizes` are those of the options, complete, and `threads` is at least 1. */
+rwkv_status rw_init_write(const char *path, const struct rw_sizes *sizes,
+                          const rwkv_init_options *options, size_t threads, rw_convert_fn convert,
+                          rwkv_error *err);
 /* Fill values [floats] with initial weights. */
 rwkv_status rw_init_values(float *values, const struct rw_parameters *parameters, uint64_t seed,
                            size_t threads, rwkv_error *err);

@@ -107,8 +107,6 @@ rwkv_status rw_trainer_validate(struct rwkv_trainer *t, rwkv_error *err);
 rwkv_status rw_trainer_sample(struct rwkv_trainer *t, rwkv_error *err);
 /* The models of options.exports. */
 rwkv_status rw_trainer_export(struct rwkv_trainer *t, bool end, rwkv_error *err);
-/* Remove what exports that were killed have left in the run's folder. */
-void rw_trainer_sweep_exports(const struct rwkv_trainer *t);
 
 /* Point t->sequences at the first `n` rows of t->tokens. */
 void rw_trainer_set_sequences(struct rwkv_trainer *t, size_t n);

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a run tells besides its steps: remarks, validation, samples of text, and the models it
  * exports. */
-#include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/env.h"
 #include "base/status.h"
@@ -182,35 +180,6 @@ rwkv_status rw_trainer_sample(struct rwkv_trainer *t, rwkv_error *err)
 
 /* --- models ----------------------------------------------------------------------------------- */
 
-#define BETWEEN ".tmp.safetensors" /* after the name of a GGUF */
-
-void rw_trainer_sweep_exports(const struct rwkv_trainer *t)
-{
-    DIR *d = opendir(t->options.folder);
-    for (struct dirent *e; d && (e = readdir(d));)
-        if (rw_has_suffix(e->d_name, ".gguf" BETWEEN))
-            unlinkat(dirfd(d), e->d_name, 0);
-    if (d)
-        closedir(d);
-}
-
-/* A GGUF is made of a .safetensors that stands beside it meanwhile. */
-static rwkv_status export_gguf(struct rwkv_trainer *t, const char *path, rwkv_error *err)
-{
-    struct rw_str between = {0};
-    rw_str_printf(&between, "%s" BETWEEN, path);
-    if (between.failed)
-        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory", path);
-    rwkv_status status =
-        rw_parameters_save(&t->parameters, t->step.values, between.data, RWKV_DTYPE_F32, err);
-    if (status == RWKV_OK)
-        status =
-            t->hooks.convert(between.data, path, t->options.vocab, t->options.export_dtype, err);
-    unlink(between.data);
-    rw_str_fini(&between);
-    return status;
-}
-
 static rwkv_status export_one(struct rwkv_trainer *t, const char *name, size_t n, bool end,
                               rwkv_error *err)
 {
@@ -224,10 +193,9 @@ static rwkv_status export_one(struct rwkv_trainer *t, const char *name, size_t n
     rw_str_printf(&path, ".%.*s", (int)(n - stem), name + stem);
     if (path.failed)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a path");
-    rwkv_status status = rw_has_suffix(path.data, ".gguf")
-                             ? export_gguf(t, path.data, err)
-                             : rw_parameters_save(&t->parameters, t->step.values, path.data,
-                                                  t->options.export_dtype, err);
+    rwkv_status status =
+        rw_parameters_export(&t->parameters, t->step.values, path.data, t->options.export_dtype,
+                             t->options.vocab, t->hooks.convert, err);
     if (status == RWKV_OK) {
         rwkv_train_event event = rw_trainer_event(t, RWKV_TRAIN_EXPORT);
         event.text = path.data;

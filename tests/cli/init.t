@@ -21,6 +21,19 @@ A new model in every container, the same weights in each; seeds.
   b.safetensors
   c.safetensors
 
+A GGUF is written in one go, without another file beside it: nothing is left of one that is killed in the middle. Its
+vocabulary makes it larger than the weights alone are in any other file.
+
+  $ awk 'BEGIN { s = sprintf("%1000s", ""); gsub(/ /, "x", s); for (i = 1; i <= 400; i++) printf "%d \"%s%d\" %d\n", i,
+  > s, 1000 + i, 1004 }' > words.txt; mkdir out
+  $ cat > killed.sh <<'END'
+  > ulimit -c 0; ulimit -f 600; rwkv init -q --layers 2 --embd 8 --head-size 4 --vocab words.txt $1; echo "status $?"
+  > END
+  $ sh killed.sh out/m.safetensors && sh killed.sh out/m.gguf 2>/dev/null; ls out
+  status 0
+  status 153
+  m.safetensors
+
 What cannot be made is said.
 
   $ rwkv init --layers 2 --embd 32 x.pth
