@@ -163,6 +163,7 @@ A disk that fills up; killed and interrupted in the middle: the old file stays, 
   status 153
   m.gguf
   $ rm out/*; rwkv bench --make 2,1024,16384,f16 --prompt 0 --decode 0 --batch 0 --keep large.gguf
-  > timeout -s INT 1 rwkv quantize -t 1 --type q2_k large.gguf out/m.gguf; echo "status $?"; ls out
-  status 124
+  > rwkv quantize -t 1 --type q2_k large.gguf out/m.gguf & p=$!
+  > until ls -l /proc/$p/fd | grep -q "$PWD/out"; do sleep 0.01; done; kill -INT $p; wait $p; echo "status $?"; ls out
+  status 130
   ! rwkv: interrupted, out/m.gguf was not written
