@@ -13,7 +13,6 @@ work=${1:?usage: run.sh WORK [RWKV]}
 here=$(realpath "$(dirname "$0")")
 rwkv=$(realpath "${2:-$here/../../build/programs/rwkv/rwkv}")
 longest=${LONGEST:-60}
-steps=${STEPS:-30000}
 mkdir -p "$work"
 cd "$work"
 
@@ -28,8 +27,8 @@ if [ -e run/checkpoints ]; then
 else
     "$rwkv" train --out run --data numbers --vocab "$here/vocab.txt" --vocab-size 12 \
         --layers 2 --embd 32 --head-size 16 --ctx $((2 * longest + 8)) --batch 32 \
-        --steps "$steps" --schedule wsd --decay-steps $((steps / 3)) --lr 8e-3 --lr-final 1e-5 \
-        --warmup 100 --print-every 500 --export reverse.pth
+        --steps "${STEPS:-30000}" --lr 4e-3 --lr-final 1e-6 --warmup 100 --print-every 500 \
+        --export reverse.pth
 fi
 
 awk -v seed=2 -v longest="$longest" -v each="${EACH:-100}" -f "$here/numbers.awk" > fresh.jsonl
