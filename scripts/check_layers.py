@@ -36,6 +36,9 @@ OUTSIDE = {
     "bindings": set(),
     "tests": set(LAYERS),
 }
+# The parts of `rwkv serve` are included as "server/…" by the program, and by their tests.
+PROGRAM = project.ROOT / "programs" / "rwkv"
+USERS_OF_PROGRAM = ("programs", "tests")
 PUBLIC = {path.name for path in project.sources(".h", folders=("include",))}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
@@ -69,6 +72,8 @@ def check_file(path):
             continue
         beside = (project.ROOT / path).parent / target
         if path.parts[0] != "src" and (project.ROOT / path.parts[0] / target).is_file():
+            continue
+        if path.parts[0] in USERS_OF_PROGRAM and (PROGRAM / target).is_file() and "/" in target:
             continue
         if quote == "<":
             if (project.ROOT / "src" / target).is_file():

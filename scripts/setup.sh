@@ -12,13 +12,15 @@ set -u
 # h: a header the C compiler finds, lib: a library it links; arm-pc: and arm-h: for 64-bit ARM.
 build='cmd:gcc=gcc h:stdio.h=libc6-dev cmd:pkg-config=pkgconf cmd:meson=meson cmd:ninja=ninja-build
 pc:jansson=libjansson-dev pc:zlib=zlib1g-dev pc:nettle=nettle-dev pc:libedit=libedit-dev
-pc:sqlite3=libsqlite3-dev pc:cmocka=libcmocka-dev'
+pc:sqlite3=libsqlite3-dev pc:libmicrohttpd=libmicrohttpd-dev pc:gnutls=libgnutls28-dev
+pc:cmocka=libcmocka-dev'
 test='cmd:g++=g++ cmd:clang-format=clang-format pc:ompi-c=libopenmpi-dev cmd:mpirun=openmpi-bin'
 fuzz='cmd:clang=clang lib:clang_rt.fuzzer=libclang-rt-14-dev'
 arm='cmd:aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu arm-h:stdio.h=libc6-dev-arm64-cross
 cmd:qemu-aarch64=qemu-user
 arm-pc:jansson=libjansson-dev:arm64 arm-pc:zlib=zlib1g-dev:arm64 arm-pc:nettle=nettle-dev:arm64
-arm-pc:libedit=libedit-dev:arm64 arm-pc:cmocka=libcmocka-dev:arm64
+arm-pc:libedit=libedit-dev:arm64 arm-pc:libmicrohttpd=libmicrohttpd-dev:arm64
+arm-pc:gnutls=libgnutls28-dev:arm64 arm-pc:cmocka=libcmocka-dev:arm64
 arm-pc:sqlite3=libsqlite3-dev:arm64'
 
 has()
