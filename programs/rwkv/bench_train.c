@@ -12,6 +12,8 @@
 #include "bench.h"
 #include "say.h"
 
+#define MEASURES 7 /* of a limit between two steps */
+
 /* --- one row ---------------------------------------------------------------------------------- */
 
 struct bed {
@@ -41,10 +43,19 @@ static rwkv_status open_meter(const struct rw_bench *b, const struct rw_model_ar
     return status;
 }
 
+/* Steps are long: what counts is the median of several, some milliseconds each. */
+static double measure_limit(struct bed *bed, rwkv_limit limit)
+{
+    double rates[MEASURES];
+    for (size_t i = 0; i < MEASURES; i++)
+        rates[i] = rwkv_train_meter_measure(bed->meter, limit);
+    return rw_bench_median(rates, MEASURES);
+}
+
 static void measure_limits(struct bed *bed, size_t at)
 {
-    bed->f32[at] = rwkv_train_meter_measure(bed->meter, RWKV_LIMIT_F32);
-    bed->bf16[at] = rwkv_train_meter_measure(bed->meter, RWKV_LIMIT_BF16);
+    bed->f32[at] = measure_limit(bed, RWKV_LIMIT_F32);
+    bed->bf16[at] = measure_limit(bed, RWKV_LIMIT_BF16);
 }
 
 static double share(double ops, const double *limits, size_t pass)

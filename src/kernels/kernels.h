@@ -237,22 +237,30 @@ struct rw_wkv7_head {
  * "the same bits in every set". Sums over channels or key indices are in the lane order above.
  */
 
-/* out [rows, cols] = what it holds, or 0 if `first`, + Σ_i A(i, r) B(i, c), i = 0 … depth − 1, with
- * A(i, r) = a[i · a_depth + r · a_row] and B alike; out[r, c] = fma(A, B, out), the same bits in
- * every set. Cut anywhere, sums have the same bits. One of a_row and a_depth is 1, and one of b_col
- * and b_depth. Memory to work in: RW_PRODUCT_SCRATCH floats. */
-#define RW_PRODUCT_ROWS 192 /* at most; all three are multiples of the tiles of every set */
-#define RW_PRODUCT_COLS 240
-#define RW_PRODUCT_DEPTH 256
-#define RW_PRODUCT_SCRATCH ((RW_PRODUCT_ROWS + RW_PRODUCT_COLS) * RW_PRODUCT_DEPTH)
+/* out [rows, cols] = what it holds, or 0 if `first`, + Σ_i A(i, r) B(i, c), i = 0 … depth − 1;
+ * out[r, c] = fma(A, B, out), the same bits in every set. Cut anywhere, sums have the same bits.
+ * Row r of out is at r·ld. Operands are packed before, in an order known to these kernels alone:
+ * from row r of A or column c of B on, multiples of RW_PRODUCT_STEP, they are r·depth or c·depth
+ * floats further. */
+#define RW_PRODUCT_STEP 48   /* a multiple of the tiles of every set */
+#define RW_PRODUCT_DEPTH 256 /* at most; more is slower */
 struct rw_product {
-    size_t rows, cols, depth;
-    size_t a_row, a_depth, b_col, b_depth, ld; /* in floats */
+    size_t rows, cols, depth, ld;
     bool first;
 };
-#define RW_PRODUCT_FN(name)                                               \
-    void name(float *out, float *scratch, const float *a, const float *b, \
-              const struct rw_product *product)
+#define RW_PRODUCT_FN(name) \
+    void name(float *out, const float *a, const float *b, const struct rw_product *product)
+
+/* Pack A(i, r) = from[i · step + r · row] for r < n, or B alike if `cols`; rounded to bf16, to the
+ * nearest, ties to even, if `bf16`. One of `row` and `step` is 1. Writes RW_PRODUCT_PACKED floats,
+ * or fewer. */
+#define RW_PRODUCT_PACKED(n, depth) (((n) + 15) / 16 * 16 * (depth))
+struct rw_product_operand {
+    size_t row, step, n, depth; /* strides in floats */
+    bool cols, bf16;
+};
+#define RW_PRODUCT_PACK_FN(name) \
+    void name(float *to, const float *from, const struct rw_product_operand *operand)
 
 /* dy becomes the derivative by x of y = tanh x, σ(x) or max(0, x)²: dy fma(−y, y, 1),
  * dy fma(−y, y, y), dy(2√y). The same bits in every set. */
@@ -372,8 +380,8 @@ struct rw_kernels {
     RW_WKV7_INPUTS_FN((*wkv7_inputs));
     RW_WKV7_FN((*wkv7));
     RW_WKV7_OUTPUT_FN((*wkv7_output));
+    RW_PRODUCT_PACK_FN((*product_pack));
     RW_PRODUCT_FN((*product));
-    RW_PRODUCT_FN((*product_bf16)); /* of operands rounded to bf16, to the nearest, ties to even */
     RW_MAP_BACKWARD_FN((*tanh_backward));
     RW_MAP_BACKWARD_FN((*sigmoid_backward));
     RW_MAP_BACKWARD_FN((*relu2_backward));

@@ -12,15 +12,24 @@
 
 #define ELEMENTS ((size_t)16384) /* of a piece of work */
 #define CHANNELS ((size_t)64)
+#define MAX_PACKED_ROWS ((size_t)3840) /* of an operand: 3.75 MiB */
 
 /* --- scratch -----------------------------------------------------------------------------------
  */
 
-/* A thread does one thing at a time: a product, heads, or norms of rows. */
+/* A thread does one thing at a time: heads, or norms of rows. */
 static size_t thread_floats(size_t tokens, size_t channels, size_t head_size)
 {
-    size_t most = RW_MAX((size_t)RW_PRODUCT_SCRATCH, rw_cpu_wkv7_scratch(tokens, head_size));
-    return (RW_MAX(most, 2 * channels) + 15) & ~(size_t)15;
+    size_t most = RW_MAX(rw_cpu_wkv7_scratch(tokens, head_size), 2 * channels);
+    return (most + 15) & ~(size_t)15;
+}
+
+/* All of the tokens, and of the widest matrix of a block as it usually is, but no more than the
+ * caches hold; larger operands are taken in parts. */
+static size_t packed_rows(size_t tokens, size_t channels)
+{
+    size_t most = RW_MIN(RW_MAX(tokens, 4 * channels), MAX_PACKED_ROWS);
+    return (most + RW_PRODUCT_STEP - 1) / RW_PRODUCT_STEP * RW_PRODUCT_STEP;
 }
 
 static size_t slice_floats(size_t tokens, size_t channels)
@@ -32,7 +41,8 @@ static size_t scratch_bytes(const struct rw_backend *be, size_t tokens, size_t c
                             size_t head_size)
 {
     return (be->threads * thread_floats(tokens, channels, head_size) +
-            slice_floats(tokens, channels) + (size_t)RW_CPU_NORM_SLICE * 2) *
+            slice_floats(tokens, channels) + (size_t)RW_CPU_NORM_SLICE * 2 +
+            rw_cpu_packed_floats(packed_rows(tokens, channels))) *
            sizeof(float);
 }
 
@@ -41,6 +51,7 @@ void rw_cpu_backward_free(struct rw_backend_cpu *cpu)
     rw_free(cpu->backward.thread);
     rw_free(cpu->backward.rows);
     rw_free(cpu->backward.stats);
+    rw_free(cpu->backward.packed);
 }
 
 static rwkv_status prepare(struct rw_backend *be, size_t tokens, size_t channels, size_t head_size,
@@ -53,7 +64,9 @@ static rwkv_status prepare(struct rw_backend *be, size_t tokens, size_t channels
     b->thread = rw_alloc_aligned(be->threads * b->thread_floats, sizeof(float));
     b->rows = rw_alloc_aligned(slice_floats(tokens, channels), sizeof(float));
     b->stats = rw_alloc_aligned((size_t)RW_CPU_NORM_SLICE * 2, sizeof(float));
-    if (!b->thread || !b->rows || !b->stats)
+    b->packed_rows = packed_rows(tokens, channels);
+    b->packed = rw_alloc_aligned(rw_cpu_packed_floats(b->packed_rows), sizeof(float));
+    if (!b->thread || !b->rows || !b->stats || !b->packed)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for %zu bytes of scratch for training",
                        scratch_bytes(be, tokens, channels, head_size));
     return RWKV_OK;

@@ -21,8 +21,10 @@
 struct rw_cpu_backward {
     float *thread; /* [threads, thread_floats] */
     size_t thread_floats;
-    float *rows;  /* [slice, channels]: derivatives by norms, a slice of tokens at a time */
-    float *stats; /* [slice, 2]: of each of its tokens */
+    float *rows;        /* [slice, channels]: derivatives by norms, a slice of tokens at a time */
+    float *stats;       /* [slice, 2]: of each of its tokens */
+    float *packed;      /* operands of products */
+    size_t packed_rows; /* rows or columns of one of them, at most */
 };
 
 struct rw_backend_cpu {
@@ -111,6 +113,12 @@ void rw_cpu_backward_free(struct rw_backend_cpu *cpu);
 static inline float *rw_cpu_thread_scratch(const struct rw_backend_cpu *cpu, size_t thread)
 {
     return cpu->backward.thread + thread * cpu->backward.thread_floats;
+}
+
+/* Room for a piece of both operands of a product. */
+static inline size_t rw_cpu_packed_floats(size_t packed_rows)
+{
+    return 2 * packed_rows * RW_PRODUCT_DEPTH;
 }
 
 #define RW_CPU_NORM_SLICE 256 /* tokens */

@@ -2,7 +2,7 @@
 /*
  * Sums of outer products: the products of training. Body for one instruction set; see vec/base.h.
  *
- * Both operands are first packed as they will be read: A in panels of LANES rows, B in panels of
+ * Both operands come packed as they are read: A in panels of LANES rows, B in panels of
  * OUTER_COLS columns, the last of fewer vectors, neighbours side by side for each i; filled up with
  * zeros. A tile of OUTER_ROWS rows and one panel's columns of outputs then stays in registers while
  * i goes by. An output's sum is one chain, which waits in the output between two calls.
@@ -52,22 +52,33 @@ VEC void pack_along(float *to, size_t to_step, const float *from, size_t ld, siz
     }
 }
 
-/* n rows of an operand, neighbours `row` and successors `step` apart, in panels of `vectors`, the
- * last of as many as it needs. */
-VEC void pack_operand(float *to, const float *from, size_t row, size_t step, size_t n, size_t depth,
+/* An operand in panels of `vectors`, the last of as many as it needs. */
+VEC void pack_operand(float *to, const float *from, const struct rw_product_operand *o,
                       const size_t vectors, const int bf16)
 {
-    for (size_t r = 0, width; r < n; r += width, to += width * depth) {
-        width = n - r < vectors * LANES ? vectors_of(n - r) * LANES : vectors * LANES;
+    for (size_t r = 0, width; r < o->n; r += width, to += width * o->depth) {
+        width = o->n - r < vectors * LANES ? vectors_of(o->n - r) * LANES : vectors * LANES;
         for (size_t v = 0; v < width; v += LANES) {
-            size_t left = n - r - v, count = left < LANES ? left : LANES;
-            const float *p = from + (r + v) * row;
-            if (row == 1)
-                pack_across(to + v, width, p, step, count, depth, bf16);
+            size_t left = o->n - r - v, count = left < LANES ? left : LANES;
+            const float *p = from + (r + v) * o->row;
+            if (o->row == 1)
+                pack_across(to + v, width, p, o->step, count, o->depth, bf16);
             else
-                pack_along(to + v, width, p, row, count, depth, bf16);
+                pack_along(to + v, width, p, o->row, count, o->depth, bf16);
         }
     }
+}
+
+static RW_PRODUCT_PACK_FN(VEC_NAME(product_pack))
+{
+    if (operand->cols && operand->bf16)
+        pack_operand(to, from, operand, OUTER_VECTORS, 1);
+    else if (operand->cols)
+        pack_operand(to, from, operand, OUTER_VECTORS, 0);
+    else if (operand->bf16)
+        pack_operand(to, from, operand, 1, 1);
+    else
+        pack_operand(to, from, operand, 1, 0);
 }
 
 /* OUTER_ROWS × `vectors` vectors of outputs. */
@@ -116,14 +127,25 @@ static void outer_part(float *out, size_t ld, const float *a, const float *b, si
         memcpy(out + r * ld, whole + r * OUTER_COLS, cols * sizeof *out);
 }
 
-static void outer_tiles(float *out, const float *a, const float *b, const struct rw_product *p)
+/* A tile of outputs that is wanted next comes from far away. */
+VEC void fetch_outputs(const float *out, size_t ld)
 {
+    EACH (r, OUTER_ROWS)
+        EACH (v, OUTER_VECTORS)
+            __builtin_prefetch(out + r * ld + v * LANES, 1, 3);
+}
+
+static RW_PRODUCT_FN(VEC_NAME(product))
+{
+    const struct rw_product *p = product;
     for (size_t c = 0; c < p->cols; c += OUTER_COLS, b += OUTER_COLS * p->depth) {
         size_t cols = p->cols - c < OUTER_COLS ? p->cols - c : OUTER_COLS;
         for (size_t r = 0; r < p->rows; r += OUTER_ROWS) {
             const float *panel = a + r / LANES * LANES * p->depth + r % LANES;
-            size_t rows = p->rows - r < OUTER_ROWS ? p->rows - r : OUTER_ROWS;
+            size_t left = p->rows - r, rows = left < OUTER_ROWS ? left : OUTER_ROWS;
             float *to = out + r * p->ld + c;
+            if (left >= 2 * OUTER_ROWS && cols == OUTER_COLS)
+                fetch_outputs(to + OUTER_ROWS * p->ld, p->ld);
             if (rows == OUTER_ROWS && cols % LANES == 0)
                 outer_tile(to, p->ld, panel, b, p->depth, p->first, cols / LANES);
             else
@@ -132,27 +154,8 @@ static void outer_tiles(float *out, const float *a, const float *b, const struct
     }
 }
 
-VEC void outer_product(float *out, float *scratch, const float *a, const float *b,
-                       const struct rw_product *p, const int bf16)
-{
-    float *panels = scratch + RW_PRODUCT_ROWS * RW_PRODUCT_DEPTH;
-    pack_operand(scratch, a, p->a_row, p->a_depth, p->rows, p->depth, 1, bf16);
-    pack_operand(panels, b, p->b_col, p->b_depth, p->cols, p->depth, OUTER_VECTORS, bf16);
-    outer_tiles(out, scratch, panels, p);
-}
-
-static RW_PRODUCT_FN(VEC_NAME(product))
-{
-    outer_product(out, scratch, a, b, product, 0);
-}
-
-static RW_PRODUCT_FN(VEC_NAME(product_bf16))
-{
-    outer_product(out, scratch, a, b, product, 1);
-}
-
 static void put_product(struct rw_kernels *kernels)
 {
+    kernels->product_pack = VEC_NAME(product_pack);
     kernels->product = VEC_NAME(product);
-    kernels->product_bf16 = VEC_NAME(product_bf16);
 }
