@@ -81,8 +81,7 @@ static void on_opening(void *to, const char *text)
 static int on_text(void *to, const char *text, size_t size)
 {
     struct rw_chat *chat = to;
-    rw_view_text(&chat->view, text, size);
-    return rw_out_failed() || chat->view.held.failed;
+    return !rw_view_text(&chat->view, text, size) || rw_out_failed();
 }
 
 static void note_rates(const rwkv_generate_result *r)
@@ -244,7 +243,6 @@ static void chat_fini(struct rw_chat *chat)
     rw_free(chat->system);
     rwkv_model_close(chat->model);
     rw_lines_close(chat->lines);
-    rw_view_fini(&chat->view);
     rw_sampling_fini(&chat->sampling);
 }
 

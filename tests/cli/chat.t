@@ -114,6 +114,12 @@ Thoughts are not part of the history. This model would think of ">" only.
   $ printf 'User: one\n\nAssistant: >>>\n\n' > u.txt
   > rwkv run -m m.pth -n 0 --state-out want.state -f u.txt; cmp want.state u.state
 
+A thought appears between marks of its own; the model is made to think of a, and never ends.
+
+  $ printf 'one\n' | rwkv chat -m m.pth --think on --logit-bias 97=100 -n 3
+  <think>
+  aaa
+
 Messages of several lines: a backslash at the end of a line, or three quotes around them.
 
   $ printf 'a\\\nb\n/save a.state\n' | rwkv chat -m m.pth --greedy -n 5 2>/dev/null > a
