@@ -121,7 +121,7 @@ struct rw_checkpoint_arrays rw_trainer_collect(struct rwkv_trainer *t)
 }
 
 /* Shares come by way of the array of gradients, which no step has begun to fill. */
-rwkv_status rw_trainer_load_checkpoint(struct rwkv_trainer *t, rwkv_error *err)
+void rw_trainer_load_moments(struct rwkv_trainer *t)
 {
     struct rw_step *s = &t->step;
     const struct rw_checkpoint *c = t->checkpoint;
@@ -133,5 +133,4 @@ rwkv_status rw_trainer_load_checkpoint(struct rwkv_trainer *t, rwkv_error *err)
         if (!alone)
             rw_shards_pack(s->shards, shares[i], s->gradients);
     }
-    return rw_checkpoint_weights(c, &t->parameters, s->values, err);
 }

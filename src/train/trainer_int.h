@@ -85,8 +85,8 @@ void rw_trainer_free_shares(struct rwkv_trainer *t);
 uint64_t rw_trainer_moment_bytes(const struct rwkv_trainer *t); /* of this process */
 /* The whole arrays, in rank 0. */
 struct rw_checkpoint_arrays rw_trainer_collect(struct rwkv_trainer *t);
-/* The weights of a checkpoint, and this process' share of its moments. */
-rwkv_status rw_trainer_load_checkpoint(struct rwkv_trainer *t, rwkv_error *err);
+/* This process' share of the checkpoint's moments. */
+void rw_trainer_load_moments(struct rwkv_trainer *t);
 
 /* --- trainer_report.c --- */
 

@@ -573,21 +573,25 @@ static rwkv_status take_batch(struct rwkv_trainer *t, rwkv_error *err)
 static rwkv_status first_weights(struct rwkv_trainer *t, rwkv_error *err)
 {
     float *values = t->step.values;
+    if (t->checkpoint)
+        return rw_checkpoint_weights(t->checkpoint, &t->parameters, values, err);
     return t->file
                ? rw_parameters_load(&t->parameters, &t->params, values, err)
                : rw_init_values(values, &t->parameters, t->options.seed, t->backend->threads, err);
 }
 
-/* New weights come before the rest is taken: what it takes to make them is given back by then. */
+/* The weights come before the rest is taken: what it takes to make or read them is given back by
+ * then. */
 static rwkv_status take_arrays(struct rwkv_trainer *t, rwkv_error *err)
 {
     struct rw_step *s = &t->step;
     RW_TRY(take_array(t, &s->values, err));
-    if (!t->checkpoint)
-        RW_TRY(first_weights(t, err));
+    RW_TRY(first_weights(t, err));
     RW_TRY(take_array(t, &s->gradients, err));
     RW_TRY(rw_trainer_take_shares(t, err));
-    return t->checkpoint ? rw_trainer_load_checkpoint(t, err) : RWKV_OK;
+    if (t->checkpoint)
+        rw_trainer_load_moments(t);
+    return RWKV_OK;
 }
 
 static void close_sources(struct rwkv_trainer *t)

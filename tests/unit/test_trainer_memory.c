@@ -36,9 +36,9 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-    {4, 256, 4096, 256, 4, RWKV_PRECISION_F32, 0},  {4, 256, 4096, 256, 4, RWKV_PRECISION_BF16, 1},
-    {2, 512, 4096, 128, 4, RWKV_PRECISION_BF16, 0}, {2, 512, 4096, 128, 4, RWKV_PRECISION_F32, 1},
-    {2, 128, 32768, 64, 4, RWKV_PRECISION_F32, 0}, /* what makes the head is a part of the whole */
+    {4, 256, 4096, 128, 4, RWKV_PRECISION_BF16, 1},
+    {2, 512, 4096, 128, 2, RWKV_PRECISION_F32, 0},
+    {2, 128, 32768, 16, 1, RWKV_PRECISION_F32, 0}, /* the head is made with as much again */
 };
 
 struct figures {
