@@ -61,10 +61,10 @@ static const uint8_t *get_floats(float *to, const uint8_t *from, size_t n)
 
 void rw_state_fingerprint(const struct rwkv_model *m, uint8_t out[32])
 {
-    for (size_t i = 0; i < 32; i++) {
-        unsigned byte = 0;
-        sscanf(m->info.fingerprint + 2 * i, "%2x", &byte);
-        out[i] = (uint8_t)byte;
+    const char *digits = m->info.fingerprint;
+    for (size_t i = 0; i < 64; i++) {
+        unsigned digit = (unsigned)(digits[i] <= '9' ? digits[i] - '0' : digits[i] - 'a' + 10);
+        out[i / 2] = (uint8_t)(i % 2 == 0 ? digit << 4 : out[i / 2] | digit);
     }
 }
 

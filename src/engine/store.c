@@ -177,10 +177,11 @@ static rwkv_status read_snapshot(struct rwkv_store *store, const struct search *
     struct rw_store_content content;
     uint8_t *block;
     char name[512];
-    RW_TRY(rw_store_read(store, &copy->file, copy->file_bytes, search->key, &block, &content, gone,
-                         err));
+    const struct rw_index_row row = {
+        .file = copy->file, .bytes = copy->file_bytes, .key = search->key, .n_tokens = n};
+    RW_TRY(rw_store_read(store, &row, &block, &content, gone, err));
     rw_folder_name(&store->folder, &copy->file, name);
-    bool same = content.n_tokens == n;
+    bool same = true;
     for (size_t i = 0; i < n && same; i++)
         same = (int32_t)rw_load_u32(content.tokens + 4 * i) == search->tokens[i];
     rwkv_status status =

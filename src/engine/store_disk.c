@@ -280,19 +280,21 @@ rwkv_status rw_store_write_touches(struct rwkv_store *store, rwkv_error *err)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-rwkv_status rw_store_read(struct rwkv_store *store, const struct rw_file_id *file,
-                          uint64_t file_bytes, const uint8_t key[RW_STORE_KEY], uint8_t **block,
+rwkv_status rw_store_read(struct rwkv_store *store, const struct rw_index_row *row, uint8_t **block,
                           struct rw_store_content *content, bool *gone, rwkv_error *err)
 {
     char name[512];
-    size_t size;
+    size_t size, n_tokens = row->name ? 0 : (size_t)row->n_tokens;
     uint8_t *bytes;
-    rw_folder_name(&store->folder, file, name);
-    RW_TRY(rw_folder_read(&store->folder, file, (size_t)file_bytes, &bytes, &size, gone, err));
+    rw_folder_name(&store->folder, &row->file, name);
+    RW_TRY(
+        rw_folder_read(&store->folder, &row->file, (size_t)row->bytes, &bytes, &size, gone, err));
     rwkv_status status = rw_store_content_read(bytes, size, name, content, err);
-    if (status == RWKV_OK && memcmp(content->key, key, RW_STORE_KEY) != 0)
-        status = rw_fail(err, RWKV_ERROR_FORMAT,
-                         "%s: foreign: the index says another owner or model than the file", name);
+    if (status == RWKV_OK && (memcmp(content->key, row->key, RW_STORE_KEY) != 0 ||
+                              content->n_tokens != n_tokens || size != row->bytes))
+        status =
+            rw_fail(err, RWKV_ERROR_FORMAT,
+                    "%s: foreign: of another owner, model or length than the index says", name);
     if (status == RWKV_OK)
         *block = bytes;
     else

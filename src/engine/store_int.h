@@ -69,8 +69,7 @@ struct rw_entry {
 };
 
 struct rw_entries {
-    struct rw_entry *first,
-        *last; /* ascending by `used`; LEAVING and DISK: in the order they came */
+    struct rw_entry *first, *last; /* CLEAN, DIRTY: by `used`; the others as they came */
     size_t n;
     uint64_t bytes;
 };
@@ -151,10 +150,9 @@ rwkv_status rw_store_news(struct rwkv_store *store, rwkv_error *err);
  * the options. */
 rwkv_status rw_store_write(struct rwkv_store *store, struct rw_index_row *row,
                            const struct rw_store_content *content, bool exclusive, rwkv_error *err);
-/* Read and check a file. *content is in *block, which goes back through rw_free. *gone: it is not
- * there. */
-rwkv_status rw_store_read(struct rwkv_store *store, const struct rw_file_id *file,
-                          uint64_t file_bytes, const uint8_t key[RW_STORE_KEY], uint8_t **block,
+/* Read and check the file of a row: its file, bytes, key, name and n_tokens. *content is in *block,
+ * which goes back through rw_free. *gone: it is not there. */
+rwkv_status rw_store_read(struct rwkv_store *store, const struct rw_index_row *row, uint8_t **block,
                           struct rw_store_content *content, bool *gone, rwkv_error *err);
 /* A file is damaged or gone: delete its row. *was_there: the row was. */
 void rw_store_forget_file(struct rwkv_store *store, int64_t row, const struct rw_file_id *file,

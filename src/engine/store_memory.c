@@ -75,7 +75,7 @@ void rw_store_place(struct rwkv_store *store, struct rw_entry *entry, enum rw_li
         return;
     struct rw_entries *list = &store->lists[kind];
     struct rw_entry *before = list->last;
-    bool ordered = kind != RW_LIST_LEAVING && kind != RW_LIST_DISK;
+    bool ordered = kind == RW_LIST_CLEAN || kind == RW_LIST_DIRTY;
     while (ordered && before && before->used > entry->used)
         before = before->previous;
     entry->previous = before;

@@ -352,8 +352,10 @@ static rwkv_status read_file(struct rwkv_store *store, const struct found *found
     uint8_t *block;
     rwkv_error said = {0};
     bool was_there;
-    rwkv_status status = rw_store_read(store, &found->row.file, found->row.bytes, found->key,
-                                       &block, &content, gone, &said);
+    struct rw_index_row row = found->row;
+    row.key = found->key;
+    row.name = name;
+    rwkv_status status = rw_store_read(store, &row, &block, &content, gone, &said);
     if (status == RWKV_OK) {
         status = rw_state_read(session, content.state, content.state_size, name, &said);
         rw_free(block);
@@ -419,10 +421,12 @@ static rwkv_status copy_bytes(struct rwkv_store *store, const struct found *from
                               struct rw_index_row *row, bool exclusive, rwkv_error *err)
 {
     struct rw_store_content content;
+    struct rw_index_row old = from->row;
     uint8_t *block;
     bool gone;
-    RW_TRY(rw_store_read(store, &from->row.file, from->row.bytes, from->key, &block, &content,
-                         &gone, err));
+    old.key = from->key;
+    old.name = row->name;
+    RW_TRY(rw_store_read(store, &old, &block, &content, &gone, err));
     rwkv_status status = rw_store_write(store, row, &content, exclusive, err);
     rw_free(block);
     return status;
