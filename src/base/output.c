@@ -234,7 +234,7 @@ rwkv_status rw_output_commit(struct rw_output *o, rwkv_error *err)
         rw_output_discard(o);
         return status;
     }
-    rw_folder_sync(o->directory);
+    rw_folder_sync_path(o->directory);
     free_output(o);
     return RWKV_OK;
 }
@@ -250,7 +250,7 @@ void rw_output_discard(struct rw_output *o)
 
 /* --- folders ---------------------------------------------------------------------------------- */
 
-void rw_folder_sync(const char *path)
+void rw_folder_sync_path(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
@@ -271,7 +271,7 @@ rwkv_status rw_folder_make(const char *path, rwkv_error *err)
     else if (mkdir(path, 0777) != 0 && errno != EEXIST)
         status = rw_fail(err, RWKV_ERROR_IO, "%s: cannot create: %s", path, strerror(errno));
     else
-        rw_folder_sync(parent);
+        rw_folder_sync_path(parent);
     rw_free(parent);
     rw_free(name);
     return status;

@@ -37,6 +37,6 @@ void rw_output_discard(struct rw_output *o); /* NULL is fine */
 rwkv_status rw_folder_make(const char *path, rwkv_error *err);
 /* Names that were added to a folder, or taken from it, reach the disk where the file system can do
  * that. */
-void rw_folder_sync(const char *path);
+void rw_folder_sync_path(const char *path);
 
 #endif

@@ -306,7 +306,7 @@ static rwkv_status open_files(struct rw_log *log, const struct rw_log_options *o
         return rw_fail(err, RWKV_ERROR_IO, "%s: cannot open: %s", log->path, strerror(errno));
     RW_TRY(rw_log_events_open(&log->events, options->folder, options->time,
                               options->resume_step + 1, err));
-    rw_folder_sync(options->folder);
+    rw_folder_sync_path(options->folder);
     return RWKV_OK;
 }
 
