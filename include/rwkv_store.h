@@ -72,7 +72,8 @@ RWKV_API rwkv_status rwkv_store_open(const rwkv_store_options *options, rwkv_sto
 /* With a folder, write what is only remembered in memory, as the disk has room; then free. */
 RWKV_API void rwkv_store_close(rwkv_store *store);
 
-/* With a folder, write what is only remembered in memory and wait for it. Fails if some of it could
+/* With a folder, write what is only remembered in memory, but for what is superfluous (see
+ * rwkv_store_put), and wait for it. Fails if some of it could
  * not be written; that stays in memory. */
 RWKV_API rwkv_status rwkv_store_flush(rwkv_store *store, rwkv_error *err);
 

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "engine/store_int.h"
 
+#define FREED_FILES 4  /* on a full disk, for one that is to be written */
 #define SWEEP_SLACK 64 /* entries that may be stale without anyone looking */
 
 /* --- news from other processes ---------------------------------------------------------------- */
@@ -177,7 +178,8 @@ rwkv_status rw_store_replace(struct rwkv_store *store, const struct rw_index_row
     return rw_index_delete(index, old.id, &was_there, err);
 }
 
-/* A transaction of its own that makes room on a full disk; false if there was nothing to remove. */
+/* Make room on a full disk; false if there was nothing to remove. Here files go before the commit,
+ * which needs room itself. */
 static bool free_disk(struct rwkv_store *store, uint64_t bytes)
 {
     struct rw_removals removals = {0};
@@ -190,23 +192,14 @@ static bool free_disk(struct rwkv_store *store, uint64_t bytes)
         uint64_t limit = RW_MAX(sum.named_bytes, all - RW_MIN(all, bytes));
         status = rw_index_shrink(&store->index, limit, &removals, NULL);
     }
+    for (size_t i = 0; i < removals.n && status == RWKV_OK; i++)
+        rw_folder_remove(&store->folder, &removals.items[i].file);
     status = rw_index_end(&store->index, status, NULL);
     bool removed = status == RWKV_OK && removals.n > 0;
     if (removed)
         rw_store_removed(store, &removals);
     rw_removals_fini(&removals);
     return removed;
-}
-
-/* Write the file, on a full disk a second time in place of remembered states. */
-static rwkv_status write_file(struct rwkv_store *store, const struct rw_store_content *content,
-                              bool sync, uint64_t bytes, struct rw_pending *pending,
-                              rwkv_error *err)
-{
-    rwkv_status status = rw_folder_write(&store->folder, content, sync, pending, err);
-    if (status != RWKV_OK && pending->full && free_disk(store, bytes))
-        status = rw_folder_write(&store->folder, content, sync, pending, err);
-    return status;
 }
 
 /* Inside a transaction. *placed: the file has its name. */
@@ -234,30 +227,46 @@ static rwkv_status take_up(struct rwkv_store *store, struct rw_index_row *row,
     return rw_index_insert(index, row, err);
 }
 
-rwkv_status rw_store_write(struct rwkv_store *store, struct rw_index_row *row,
-                           const struct rw_store_content *content, bool exclusive, rwkv_error *err)
+/* *full: failed for want of room on the disk. */
+static rwkv_status write_once(struct rwkv_store *store, struct rw_index_row *row,
+                              const struct rw_store_content *content, bool exclusive, bool *full,
+                              rwkv_error *err)
 {
     struct rw_removals removals = {0};
     struct rw_pending pending;
     bool placed = false, durable = row->name != NULL;
-    row->bytes = rw_store_head_size(content->n_tokens) + content->state_size;
-    if (row->bytes > store->options.disk_bytes)
-        return rw_fail(err, RWKV_ERROR_IO,
-                       "%s: no room: a file of %llu bytes, and at most %llu for all",
-                       store->folder.path, (unsigned long long)row->bytes,
-                       (unsigned long long)store->options.disk_bytes);
-    RW_TRY(write_file(store, content, durable, row->bytes, &pending, err));
-    rwkv_status status = rw_index_begin(&store->index, durable, err);
+    rwkv_status status = rw_folder_write(&store->folder, content, durable, &pending, err);
+    *full = pending.full;
+    RW_TRY(status);
+    store->index.db.full = false;
+    status = rw_index_begin(&store->index, durable, err);
     if (status == RWKV_OK) {
         status = take_up(store, row, &pending, exclusive, &removals, &placed, err);
         status = rw_index_end(&store->index, status, err);
     }
+    *full = store->index.db.full;
     rw_folder_finish(&store->folder, &pending);
     if (status == RWKV_OK)
         rw_store_removed(store, &removals);
     else if (placed)
         rw_folder_remove(&store->folder, &pending.id);
     rw_removals_fini(&removals);
+    return status;
+}
+
+rwkv_status rw_store_write(struct rwkv_store *store, struct rw_index_row *row,
+                           const struct rw_store_content *content, bool exclusive, rwkv_error *err)
+{
+    bool full;
+    row->bytes = rw_store_head_size(content->n_tokens) + content->state_size;
+    if (row->bytes > store->options.disk_bytes)
+        return rw_fail(err, RWKV_ERROR_IO,
+                       "%s: no room: a file of %llu bytes, and at most %llu for all",
+                       store->folder.path, (unsigned long long)row->bytes,
+                       (unsigned long long)store->options.disk_bytes);
+    rwkv_status status = write_once(store, row, content, exclusive, &full, err);
+    if (status != RWKV_OK && full && free_disk(store, FREED_FILES * row->bytes))
+        status = write_once(store, row, content, exclusive, &full, err);
     return status;
 }
 

@@ -72,7 +72,8 @@ static rwkv_status open_file(struct rw_index *index, const struct rw_folder *fol
     rwkv_status status = path.failed ? rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a path")
                                      : rw_sql_open(&index->db, path.data, err);
     if (status == RWKV_OK)
-        status = rw_sql_run(&index->db, "PRAGMA journal_mode = WAL", err);
+        status = rw_sql_run(&index->db,
+                            "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 100", err);
     if (status == RWKV_OK)
         status = rw_sql_open(&index->news, path.data, err);
     rw_str_fini(&path);

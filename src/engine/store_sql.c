@@ -17,6 +17,8 @@ static rwkv_status fail(struct rw_sql *db, rwkv_error *err)
                          : code == SQLITE_CORRUPT || code == SQLITE_NOTADB   ? RWKV_ERROR_FORMAT
                          : code == SQLITE_ERROR || code == SQLITE_CONSTRAINT ? RWKV_ERROR_FORMAT
                                                                              : RWKV_ERROR_IO;
+    if (code == SQLITE_FULL)
+        db->full = true;
     rw_fail(err, status, "%s: %s", db->path, sqlite3_errmsg(db->handle));
     return status;
 }
@@ -25,7 +27,9 @@ rwkv_status rw_sql_open(struct rw_sql *db, const char *path, rwkv_error *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
                 SQLITE_OPEN_EXRESCODE | (path ? SQLITE_OPEN_NOFOLLOW : 0);
-    *db = (struct rw_sql){NULL, rw_strdup(path ? path : "index in memory")};
+    db->handle = NULL;
+    db->full = false;
+    db->path = rw_strdup(path ? path : "index in memory");
     if (!db->path)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for the index of a store");
     if (sqlite3_open_v2(path ? path : ":memory:", &db->handle, flags, NULL) != SQLITE_OK) {
@@ -47,7 +51,8 @@ void rw_sql_close(struct rw_sql *db)
 {
     sqlite3_close(db->handle);
     rw_free(db->path);
-    *db = (struct rw_sql){0};
+    db->handle = NULL;
+    db->path = NULL;
 }
 
 static int bind(sqlite3_stmt *statement, int at, char type, va_list *values)

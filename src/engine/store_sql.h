@@ -21,7 +21,8 @@
 
 struct rw_sql {
     sqlite3 *handle;
-    char *path; /* for messages */
+    char *path;        /* for messages */
+    _Atomic bool full; /* something failed for want of room on the disk */
 };
 
 /* Open a database, or with path NULL one in memory. */

@@ -3,8 +3,10 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -449,6 +451,63 @@ static void full_disk(void **state)
     assert_same_session(f->a, f->b); /* the one before */
 }
 
+/* A small disk of its own for this process; false where that cannot be had. */
+static bool small_disk(const char *folder)
+{
+    int apart = CLONE_NEWNS | (geteuid() == 0 ? 0 : CLONE_NEWUSER);
+    return unshare(apart) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("none", folder, "tmpfs", 0, "size=4m") == 0;
+}
+
+/* In a process of its own: remember more than the disk holds, then save; 0, or what went wrong. */
+static int fill_disk(struct fixture *f)
+{
+    enum { TEXTS = 70, SKIPPED = 77 };
+    int32_t tokens[N];
+    if (!small_disk(f->folder))
+        return SKIPPED;
+    rwkv_store *store;
+    if (rwkv_store_open(&f->options, &store, NULL) != RWKV_OK)
+        return 1;
+    for (unsigned text = 0; text < TEXTS; text++) {
+        tokens_of(text, tokens, N);
+        rwkv_session_reset(f->b);
+        if (rwkv_session_eval(f->b, tokens, N, NULL) != RWKV_OK ||
+            rwkv_store_put(store, f->b, &alice, tokens, N, NULL) != RWKV_OK ||
+            rwkv_store_flush(store, NULL) != RWKV_OK)
+            return 2;
+    }
+    if (rwkv_store_save(store, f->a, &alice, "kept", NULL, NULL) != RWKV_OK)
+        return 3;
+    rwkv_store_stats s = stats_of(store);
+    if (s.failures || s.damaged || s.disk_evictions == 0)
+        return 4;
+    rwkv_store_close(store);
+    size_t found;
+    if (rwkv_store_open(&f->options, &store, NULL) != RWKV_OK ||
+        rwkv_store_find(store, f->b, &alice, tokens, N, &found, NULL) != RWKV_OK || found != N ||
+        rwkv_store_load(store, f->b, &alice, "kept", NULL) != RWKV_OK)
+        return 5;
+    rwkv_store_close(store);
+    return 0;
+}
+
+/* On a disk that is really full, older remembered states make room. */
+static void small_disk_filled(void **state)
+{
+    struct fixture *f = *state;
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(fill_disk(f));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* The folder goes away: memory goes on, naming fails and says why, and nothing appears elsewhere.
  */
 static void folder_removed(void **state)
@@ -519,10 +578,22 @@ static void private_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(damaged_files),  TEST(shortened_files), TEST(swapped_files), TEST(next_best),
-        TEST(damaged_index),  TEST(damaged_rows),    TEST(shared_folder), TEST(removed_by_another),
-        TEST(swept),          TEST(killed),          TEST(left_over),     TEST(full_disk),
-        TEST(folder_removed), TEST(unusable_folder), TEST(private_files),
+        TEST(damaged_files),
+        TEST(shortened_files),
+        TEST(swapped_files),
+        TEST(next_best),
+        TEST(damaged_index),
+        TEST(damaged_rows),
+        TEST(shared_folder),
+        TEST(removed_by_another),
+        TEST(swept),
+        TEST(killed),
+        TEST(left_over),
+        TEST(full_disk),
+        TEST(small_disk_filled),
+        TEST(folder_removed),
+        TEST(unusable_folder),
+        TEST(private_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
