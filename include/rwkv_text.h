@@ -120,6 +120,9 @@ typedef enum rwkv_finish {
     RWKV_FINISH_ERROR     /* in a batch: it failed, and its event says why */
 } rwkv_finish;
 
+/* What a text may be: rwkv_grammar.h. */
+typedef struct rwkv_grammar rwkv_grammar;
+
 typedef struct rwkv_generate_options {
     size_t max_tokens; /* 0: no limit */
     rwkv_sampler_options sampler;
@@ -127,8 +130,11 @@ typedef struct rwkv_generate_options {
     size_t n_stop;
     const int32_t *stop_tokens; /* [n_stop_tokens] */
     size_t n_stop_tokens;
-    int ignore_eos;             /* non-zero: token 0 does not stop (byte vocabularies: it never
-                                   does, being an ordinary byte) */
+    int ignore_eos; /* non-zero: token 0 does not stop (byte vocabularies: it never
+                       does, being an ordinary byte) */
+    /* Nullable, borrowed until the generation, or the sequence of a batch, has finished: tokens
+     * that would leave the grammar are not chosen, and a text that can only end, ends. */
+    const rwkv_grammar *grammar;
     const volatile int *cancel; /* nullable; generation stops when *cancel becomes non-zero */
     rwkv_progress_fn progress;  /* nullable; tokens of the prompt evaluated, of all */
     void *progress_user;

@@ -11,8 +11,10 @@ rwkv_status rw_generation_init(struct rw_generation *g, struct rwkv_model *model
     if (!g->vocab)
         return model->vocab_error.code;
     RW_TRY(rw_text_stream_init(&g->stream, options->stop, options->n_stop, err));
-    rwkv_status status =
-        rw_sampler_new(&options->sampler, g->vocab, model->info.n_vocab, &g->sampler, err);
+    size_t n_vocab = model->info.n_vocab;
+    rwkv_status status = rw_sampler_new(&options->sampler, g->vocab, n_vocab, &g->sampler, err);
+    if (status == RWKV_OK && options->grammar)
+        status = rw_matcher_new(options->grammar, g->vocab, n_vocab, &g->matcher, err);
     if (status != RWKV_OK)
         rw_generation_fini(g);
     return status;
@@ -21,8 +23,17 @@ rwkv_status rw_generation_init(struct rw_generation *g, struct rwkv_model *model
 void rw_generation_fini(struct rw_generation *g)
 {
     rw_sampler_free(g->sampler);
+    rw_matcher_free(g->matcher);
     rw_text_stream_fini(&g->stream);
     g->sampler = NULL;
+    g->matcher = NULL;
+}
+
+static bool is_eos(const struct rw_generation *g)
+{
+    size_t size;
+    rw_vocab_token(g->vocab, 0, &size);
+    return size == 0 && !g->options->ignore_eos;
 }
 
 static bool is_end(const struct rw_generation *g, int32_t token)
@@ -30,26 +41,67 @@ static bool is_end(const struct rw_generation *g, int32_t token)
     for (size_t i = 0; i < g->options->n_stop_tokens; i++)
         if (g->options->stop_tokens[i] == token)
             return true;
-    size_t size;
-    rw_vocab_token(g->vocab, 0, &size);
-    return token == 0 && size == 0 && !g->options->ignore_eos;
+    return token == 0 && is_eos(g);
+}
+
+/* Allow a token that ends the text where it may end, or else forbid it. */
+static void set_end(struct rw_matcher *m, int32_t token)
+{
+    if (token < 0 || (size_t)token >= m->n_vocab)
+        return;
+    uint64_t bit = (uint64_t)1 << (token % 64), *word = &m->allowed[token / 64];
+    m->n_allowed += (size_t)m->may_end - (*word & bit ? 1u : 0u);
+    *word = m->may_end ? *word | bit : *word & ~bit;
+}
+
+/* Choose among the tokens that the grammar allows; *found is false if there is none, and then the
+ * text is whole. */
+static rwkv_status choose_within(struct rw_generation *g, bool *found, rwkv_error *err)
+{
+    struct rw_matcher *m = g->matcher;
+    RW_TRY(rw_matcher_mask(m, err));
+    for (size_t i = 0; i < g->options->n_stop_tokens; i++)
+        set_end(m, g->options->stop_tokens[i]);
+    if (is_eos(g))
+        set_end(m, 0);
+    *found = m->n_allowed > 0;
+    if (!*found && !m->may_end)
+        return rw_fail(err, RWKV_ERROR_UNSUPPORTED,
+                       "grammar: the vocabulary has no token that could follow after %zu tokens",
+                       g->result.generated_tokens);
+    if (*found)
+        g->token = rw_sampler_sample_of(g->sampler, g->session->logits, m->allowed);
+    return RWKV_OK;
+}
+
+/* Choose a token; *found is false if the text ends without one. */
+static rwkv_status choose(struct rw_generation *g, bool *found, rwkv_error *err)
+{
+    *found = true;
+    if (g->matcher)
+        return choose_within(g, found, err);
+    g->token = rw_sampler_sample(g->sampler, g->session->logits);
+    return RWKV_OK;
 }
 
 rwkv_status rw_generation_next(struct rw_generation *g, rwkv_error *err)
 {
-    g->token = rw_sampler_sample(g->sampler, g->session->logits);
-    g->has_token = !is_end(g, g->token);
+    bool found;
+    RW_TRY(choose(g, &found, err));
+    g->has_token = found && !is_end(g, g->token);
     if (!g->has_token) {
-        g->result.ended_by_eos = 1;
+        g->result.ended_by_eos = found;
         rw_generation_stop(g, RWKV_FINISH_STOP);
         return rw_text_stream_push(&g->stream, "", 0, err);
     }
+    if (g->matcher)
+        RW_TRY(rw_matcher_accept(g->matcher, g->token, err));
     rw_sampler_accept(g->sampler, g->token);
     g->result.generated_tokens++;
     size_t size;
     const char *bytes = rw_vocab_token(g->vocab, g->token, &size);
     RW_TRY(rw_text_stream_push(&g->stream, bytes, size, err));
-    if (g->stream.stopped)
+    if (g->stream.stopped || (g->matcher && g->matcher->must_end))
         rw_generation_stop(g, RWKV_FINISH_STOP);
     else if (g->options->max_tokens && g->result.generated_tokens >= g->options->max_tokens)
         rw_generation_stop(g, RWKV_FINISH_LENGTH);

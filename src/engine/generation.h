@@ -20,6 +20,7 @@
 #define RW_ENGINE_GENERATION_H
 
 #include "engine/engine.h"
+#include "text/grammar.h"
 #include "text/sampler.h"
 #include "text/text_stream.h"
 
@@ -28,6 +29,7 @@ struct rw_generation {
     const struct rwkv_vocab *vocab;       /* borrowed from the model */
     const rwkv_generate_options *options; /* borrowed; its sampler and stop strings are copied */
     struct rwkv_sampler *sampler;
+    struct rw_matcher *matcher;   /* NULL without a grammar */
     struct rw_text_stream stream; /* .text: what the last step made final */
     rwkv_generate_result result;
     int32_t token;

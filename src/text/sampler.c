@@ -447,13 +447,44 @@ static int32_t draw(struct rwkv_sampler *s)
     return s->id[last];
 }
 
+/* Keep the allowed candidates, of which all tokens were some. Returns the largest z. */
+static float keep_allowed(struct rwkv_sampler *s, const uint64_t *allowed)
+{
+    size_t n = 0;
+    for (size_t word = 0; word < (s->n_vocab + 63) / 64; word++)
+        for (uint64_t bits = allowed[word]; bits; bits &= bits - 1) {
+            size_t token = word * 64 + (size_t)__builtin_ctzll(bits);
+            s->id[n] = (int32_t)token;
+            s->z[n++] = s->z[token];
+        }
+    s->n = n;
+    return max_of(s->z, n);
+}
+
+/* The candidate of the largest logit, the first of equal ones. */
+static int32_t best_of(const struct rwkv_sampler *s, const float *logits)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < s->n; i++)
+        if (logits[s->id[i]] > logits[s->id[best]] || isnan(logits[s->id[best]]))
+            best = i;
+    return s->id[best];
+}
+
 int32_t rw_sampler_sample(struct rwkv_sampler *s, const float *logits)
 {
+    return rw_sampler_sample_of(s, logits, NULL);
+}
+
+int32_t rw_sampler_sample_of(struct rwkv_sampler *s, const float *logits, const uint64_t *allowed)
+{
     s->max = load(s, logits);
+    if (allowed)
+        s->max = keep_allowed(s, allowed);
     if (s->max == -INFINITY) /* nothing is left */
-        return first_of(logits, s->n_vocab, max_of(logits, s->n_vocab));
+        return best_of(s, logits);
     if (s->options.greedy)
-        return first_of(s->z, s->n, s->max);
+        return s->id[first_of(s->z, s->n, s->max)];
     if (s->max == INFINITY) { /* those that are infinite share all */
         for (size_t i = 0; i < s->n; i++)
             s->z[i] = s->z[i] == INFINITY ? 0 : -INFINITY;

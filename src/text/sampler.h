@@ -44,6 +44,11 @@ void rw_sampler_free(struct rwkv_sampler *sampler);
 
 /* As the public functions of these names. */
 int32_t rw_sampler_sample(struct rwkv_sampler *sampler, const float *logits); /* [n_vocab] */
+/* The same among some tokens only: those whose bit in `allowed` [n_vocab / 64, rounded up] is set,
+ * at least one. Where options, logits and this leave nothing, the options give way, then the
+ * logits: it is always one of them. NULL: all. */
+int32_t rw_sampler_sample_of(struct rwkv_sampler *sampler, const float *logits,
+                             const uint64_t *allowed);
 void rw_sampler_accept(struct rwkv_sampler *sampler, int32_t token);
 void rw_sampler_reset(struct rwkv_sampler *sampler);
 

@@ -22,9 +22,12 @@ struct rwkv_vocab {
     size_t longest;  /* bytes of the longest token */
     uint32_t *start; /* [size + 1]: where the bytes of each id begin */
     char *bytes;     /* of all tokens, in the order of ids */
+    uint64_t serial;
     bool every_byte; /* each of the 256 bytes is a token: encoding cannot fail */
     struct rw_trie trie;
 };
+
+static atomic_uint_fast64_t last_serial;
 
 /* A token while it is being sorted. The first bytes as a number decide nearly every comparison. */
 struct sort_item {
@@ -170,6 +173,7 @@ rwkv_status rw_vocab_build(const struct rw_vocab_builder *b, struct rwkv_vocab *
         goto done;
     }
     atomic_init(&vocab->references, 1);
+    vocab->serial = atomic_fetch_add(&last_serial, 1) + 1;
     RW_GO(build_table(b, vocab, err));
     RW_GO(build_trie(b, vocab, items, keys, err));
     *out = vocab;
@@ -221,6 +225,16 @@ size_t rw_vocab_size(const struct rwkv_vocab *vocab)
 size_t rw_vocab_longest(const struct rwkv_vocab *vocab)
 {
     return vocab->longest;
+}
+
+const struct rw_trie *rw_vocab_trie(const struct rwkv_vocab *vocab)
+{
+    return &vocab->trie;
+}
+
+uint64_t rw_vocab_serial(const struct rwkv_vocab *vocab)
+{
+    return vocab->serial;
 }
 
 const char *rw_vocab_token(const struct rwkv_vocab *vocab, int32_t id, size_t *size)

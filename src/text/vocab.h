@@ -24,6 +24,8 @@
 #include "formats/format.h"
 #include "rwkv.h"
 
+struct rw_trie;
+
 #define RW_VOCAB_FILE_NAME "rwkv_vocab_v20230424.txt"
 #define RW_VOCAB_TOKEN_MAX 1024 /* bytes; the longest token of the World vocabulary has 128 */
 
@@ -74,6 +76,12 @@ size_t rw_vocab_longest(const struct rwkv_vocab *vocab);
 /* The bytes of a token, borrowed from the vocabulary; *size is 0 (and the result not NULL) for any
  * number that is no id with text. */
 const char *rw_vocab_token(const struct rwkv_vocab *vocab, int32_t id, size_t *size);
+
+/* The trie of all tokens, borrowed from the vocabulary. */
+const struct rw_trie *rw_vocab_trie(const struct rwkv_vocab *vocab);
+
+/* A number that no other vocabulary of this process has or had. */
+uint64_t rw_vocab_serial(const struct rwkv_vocab *vocab);
 
 /* As the functions of rwkv_text.h. */
 rwkv_status rw_vocab_encode(const struct rwkv_vocab *vocab, const char *text, size_t size,
