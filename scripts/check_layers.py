@@ -73,7 +73,8 @@ def check_file(path):
         beside = (project.ROOT / path).parent / target
         if path.parts[0] != "src" and (project.ROOT / path.parts[0] / target).is_file():
             continue
-        if path.parts[0] in USERS_OF_PROGRAM and (PROGRAM / target).is_file() and "/" in target:
+        if (path.parts[0] in USERS_OF_PROGRAM and (PROGRAM / target).is_file()
+                and ("/" in target or path.parts[0] == "programs")):
             continue
         if quote == "<":
             if (project.ROOT / "src" / target).is_file():

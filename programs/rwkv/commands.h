@@ -33,6 +33,7 @@ int rw_cmd_init(int argc, char **argv);
 int rw_cmd_perplexity(int argc, char **argv);
 int rw_cmd_quantize(int argc, char **argv);
 int rw_cmd_run(int argc, char **argv);
+int rw_cmd_serve(int argc, char **argv);
 int rw_cmd_tokenize(int argc, char **argv);
 int rw_cmd_train(int argc, char **argv);
 int rw_cmd_version(int argc, char **argv);

@@ -26,8 +26,11 @@ static void begin(struct rw_json *j, const char *key)
     if (lines)
         new_line(j);
     j->level[j->depth - 1].filled = true;
-    if (key)
-        rw_str_printf(&j->text, "\"%s\": ", key);
+    if (!key)
+        return;
+    rw_str_addc(&j->text, '"');
+    rw_str_add_json(&j->text, key, strlen(key));
+    rw_str_adds(&j->text, "\": ");
 }
 
 void rw_json_open(struct rw_json *j, const char *key, enum rw_json_container container,
@@ -83,6 +86,18 @@ void rw_json_real(struct rw_json *j, const char *key, double value)
         rw_str_printf(&j->text, "%.9g", value);
     else
         rw_str_adds(&j->text, "null");
+}
+
+void rw_json_null(struct rw_json *j, const char *key)
+{
+    begin(j, key);
+    rw_str_adds(&j->text, "null");
+}
+
+void rw_json_raw(struct rw_json *j, const char *key, const char *json, size_t n)
+{
+    begin(j, key);
+    rw_str_add(&j->text, json, n);
 }
 
 rwkv_status rw_json_print(struct rw_json *j, rwkv_error *err)

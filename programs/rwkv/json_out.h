@@ -19,7 +19,7 @@
 #include "base/str.h"
 #include "rwkv.h"
 
-#define RW_JSON_DEPTH 8
+#define RW_JSON_DEPTH 12
 
 enum rw_json_container { RW_JSON_OBJECT, RW_JSON_ARRAY };
 enum rw_json_form { RW_JSON_LINES, RW_JSON_INLINE };
@@ -42,6 +42,9 @@ void rw_json_bytes(struct rw_json *j, const char *key, const char *bytes, size_t
 void rw_json_u64(struct rw_json *j, const char *key, uint64_t value);
 void rw_json_bool(struct rw_json *j, const char *key, bool value);
 void rw_json_real(struct rw_json *j, const char *key, double value); /* not finite: null */
+void rw_json_null(struct rw_json *j, const char *key);
+/* A value that is JSON already. */
+void rw_json_raw(struct rw_json *j, const char *key, const char *json, size_t n);
 
 /* Write what was built, and a newline, to standard output. */
 rwkv_status rw_json_print(struct rw_json *j, rwkv_error *err);

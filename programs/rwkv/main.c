@@ -28,6 +28,7 @@ static const struct rw_command commands[] = {
     {"perplexity", rw_cmd_perplexity},
     {"quantize", rw_cmd_quantize},
     {"run", rw_cmd_run},
+    {"serve", rw_cmd_serve},
     {"tokenize", rw_cmd_tokenize},
     {"train", rw_cmd_train},
     {"version", rw_cmd_version},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/env.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,14 @@ char *rw_env_data_dir(void)
     else
         return NULL;
     return rw_str_take(&s);
+}
+
+const char *rw_env_setting(const char *prefix, const char *option, char *name, size_t size)
+{
+    snprintf(name, size, "%s%s", prefix, option);
+    for (char *c = name; *c; c++)
+        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+    return getenv(name);
 }
 
 const char *rw_env_temp_dir(void)

@@ -9,6 +9,9 @@
 /* The user's data folder for rwkv, "$XDG_DATA_HOME/rwkv" or "$HOME/.local/share/rwkv", to be freed
  * with rw_free; NULL if neither variable is set. */
 char *rw_env_data_dir(void);
+/* The variable that stands for an option: "RWKV_SERVE_MAX_QUEUE" for "RWKV_SERVE_" and "max-queue",
+ * which is written to `name` [size]. Borrowed; NULL if it is not set. */
+const char *rw_env_setting(const char *prefix, const char *option, char *name, size_t size);
 const char *rw_env_temp_dir(void); /* where short-lived files go: $TMPDIR, or "/tmp"; borrowed */
 double rw_env_seconds(void);       /* a monotonic clock */
 double rw_env_time(void);          /* the clock on the wall: seconds since 1970 UTC */

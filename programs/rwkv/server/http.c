@@ -38,7 +38,11 @@ static void keep_log(void *cls, const char *fmt, va_list args)
 
 static void run_daemon(void *user)
 {
-    struct rw_http *http = user;
+    rw_http_run(user);
+}
+
+void rw_http_run(struct rw_http *http)
+{
     MHD_UNSIGNED_LONG_LONG ms;
     http->resumed = false;
     MHD_run(http->daemon);

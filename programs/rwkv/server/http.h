@@ -18,7 +18,7 @@
  *         }
  *     }
  *
- *     rwkv_status serve(struct rw_loop *loop, struct rw_http **http, rwkv_error *err)
+ *     static rwkv_status serve(struct rw_loop *loop, struct rw_http **http, rwkv_error *err)
  *     {
  *         struct rw_http_handler handler = {.request = greet};
  *         struct rw_http_options options = rw_http_defaults();
@@ -95,8 +95,9 @@ struct rw_http_handler {
     void (*late)(void *user, struct rw_http_exchange *x);
     /* Writes the body of an error; returns its content type. NULL: OpenAI's form,
      * {"error":{"message":…,"type":…,"param":null,"code":null}}. For every error made here, and
-     * rw_http_error. */
-    const char *(*error)(void *user, unsigned status, const char *message, struct rw_str *body);
+     * rw_http_error. Of a malformed target the path is "". */
+    const char *(*error)(void *user, struct rw_http_exchange *x, unsigned status,
+                         const char *message, struct rw_str *body);
 };
 
 /* Listens; the loop does the rest. */

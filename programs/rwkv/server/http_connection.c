@@ -38,20 +38,6 @@ static void update_listening(void *user)
     }
 }
 
-static void name_peer(struct connection *c, const struct sockaddr_storage *address)
-{
-    const struct sockaddr_in6 *v6 = (const void *)address;
-    const struct sockaddr_in *v4 = (const void *)address;
-    if (address->ss_family == AF_INET)
-        inet_ntop(AF_INET, &v4->sin_addr, c->peer, sizeof c->peer);
-    else if (address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-        inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, c->peer, sizeof c->peer);
-    else if (address->ss_family == AF_INET6)
-        inet_ntop(AF_INET6, &v6->sin6_addr, c->peer, sizeof c->peer);
-    else
-        snprintf(c->peer, sizeof c->peer, "unix");
-}
-
 /* False when there is nothing more to accept now. */
 static bool accept_one(struct rw_http *http)
 {
@@ -65,19 +51,10 @@ static bool accept_one(struct rw_http *http)
                            http);
         return errno == ECONNABORTED || errno == EINTR;
     }
-    struct connection *c = rw_calloc(1, sizeof *c);
-    if (!c) {
-        close(fd);
-        return true;
-    }
-    c->http = http;
-    c->fd = fd;
-    name_peer(c, &address);
-    /* The socket and, once rw_http_on_connection has it, `c` are libmicrohttpd's business. */
-    http->accepting = c;
+    /* The socket is libmicrohttpd's from here on. Where it only notes the connection (1.0), running
+     * it lets it begin, and be counted. */
     MHD_add_connection(http->daemon, fd, (struct sockaddr *)&address, size);
-    rw_free(http->accepting);
-    http->accepting = NULL;
+    rw_http_run(http);
     return true;
 }
 
@@ -245,12 +222,34 @@ void rw_http_enter(struct connection *c, enum connection_state state)
     }
 }
 
+static void name_peer(struct connection *c, const struct sockaddr *address)
+{
+    const struct sockaddr_in6 *v6 = (const void *)address;
+    const struct sockaddr_in *v4 = (const void *)address;
+    int family = address ? address->sa_family : AF_UNIX;
+    if (family == AF_INET)
+        inet_ntop(AF_INET, &v4->sin_addr, c->peer, sizeof c->peer);
+    else if (family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+        inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, c->peer, sizeof c->peer);
+    else if (family == AF_INET6)
+        inet_ntop(AF_INET6, &v6->sin6_addr, c->peer, sizeof c->peer);
+    else
+        snprintf(c->peer, sizeof c->peer, "unix");
+}
+
 static void begin(struct rw_http *http, struct MHD_Connection *mhd, void **context)
 {
-    struct connection *c = http->accepting;
-    http->accepting = NULL;
+    int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    struct connection *c = rw_calloc(1, sizeof *c);
     *context = c;
+    if (!c) {
+        shutdown(fd, SHUT_RDWR);
+        return;
+    }
+    c->http = http;
     c->mhd = mhd;
+    c->fd = fd;
+    name_peer(c, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
     c->next = http->connections;
     c->link = &http->connections;
     if (c->next)

@@ -19,12 +19,14 @@
 void *rw_http_on_target(void *cls, const char *target, struct MHD_Connection *mhd)
 {
     struct rw_http *http = cls;
-    struct rw_http_exchange *x = rw_calloc(1, sizeof *x);
+    struct connection *c =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    struct rw_http_exchange *x = c ? rw_calloc(1, sizeof *x) : NULL;
     if (!x)
         return NULL; /* rw_http_on_request then closes the connection */
     x->http = http;
     x->mhd = mhd;
-    x->c = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    x->c = c;
     x->c->x = x;
     x->body_limit = http->options.body_bytes;
     x->wrong_target = rw_http_target_parse(&x->target, target);
@@ -243,12 +245,12 @@ const char *rw_http_method(const struct rw_http_exchange *x)
 
 const char *rw_http_path(const struct rw_http_exchange *x)
 {
-    return x->target.path;
+    return x->wrong_target ? "" : x->target.path;
 }
 
 const char *rw_http_query(const struct rw_http_exchange *x, const char *name)
 {
-    return rw_http_target_query(&x->target, name);
+    return x->wrong_target ? NULL : rw_http_target_query(&x->target, name);
 }
 
 const char *rw_http_header(const struct rw_http_exchange *x, const char *name)

@@ -53,7 +53,7 @@ struct rw_http {
     char *url, *unix_path;
     uint64_t unix_device, unix_inode; /* of the socket we made */
 
-    struct connection *connections, *accepting;
+    struct connection *connections;
     struct lingerer *lingering;
     size_t n_connections, n_lingering, n_exchanges;
     bool draining, closing;
@@ -120,7 +120,9 @@ struct rw_http_exchange {
     bool whole;
 };
 
-/* http.c: resumes the connection if it is suspended. */
+/* http.c: lets libmicrohttpd do what there is to do. Not from within its calls. */
+void rw_http_run(struct rw_http *http);
+/* Resumes the connection if it is suspended. */
 void rw_http_resume(struct rw_http_exchange *x);
 
 /* http_listen.c: the socket, and files of keys. */

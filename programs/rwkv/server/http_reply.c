@@ -170,11 +170,12 @@ bool rw_http_reply(struct rw_http_exchange *x, unsigned status, const struct rw_
 
 /* Errors ------------------------------------------------------------------------------------ */
 
-static const char *error_body(const struct rw_http *http, unsigned status, const char *message,
+static const char *error_body(struct rw_http_exchange *x, unsigned status, const char *message,
                               struct rw_str *body)
 {
-    if (http->handler.error)
-        return http->handler.error(http->handler.user, status, message, body);
+    const struct rw_http_handler *handler = &x->http->handler;
+    if (handler->error)
+        return handler->error(handler->user, x, status, message, body);
     rw_str_adds(body, "{\"error\":{\"message\":\"");
     rw_str_add_json(body, message, strlen(message));
     rw_str_printf(body, "\",\"type\":\"%s\",\"param\":null,\"code\":null}}",
@@ -191,7 +192,7 @@ bool rw_http_error_fields(struct rw_http_exchange *x, unsigned status,
     struct rw_str body = {0};
     if (!may_reply(x))
         return false;
-    all[0] = (struct rw_http_field){"Content-Type", error_body(x->http, status, message, &body)};
+    all[0] = (struct rw_http_field){"Content-Type", error_body(x, status, message, &body)};
     for (size_t i = 0; i < ERROR_FIELDS && fields && fields[i].name; i++)
         all[i + 1] = fields[i];
     return rw_http_reply_str(x, status, all, &body);
@@ -225,7 +226,7 @@ void rw_http_refuse_now(struct rw_http_exchange *x, unsigned status, const char 
     struct rw_str body = {0}, text = {0};
     if (x->refused || x->cut)
         return;
-    const char *type = error_body(x->http, status, message, &body);
+    const char *type = error_body(x, status, message, &body);
     rw_str_printf(&text,
                   "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: %s\r\n"
                   "Content-Length: %zu\r\n\r\n",

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/auth.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include <nettle/memops.h>
+#include <nettle/sha2.h>
+
+#include "base/alloc.h"
+#include "base/map.h"
+#include "base/status.h"
+#include "base/str.h"
+
+#define MAX_KEY_FILE (1u << 20) /* bytes */
+
+struct key {
+    struct rw_identity identity;
+    char *name; /* owned */
+};
+
+struct rw_auth {
+    struct key *keys; /* [n_keys] */
+    size_t n_keys, capacity;
+    char **hosts; /* [n_hosts] in lower case; NULL: any */
+    size_t n_hosts, hosts_capacity;
+    char **origins;
+    size_t n_origins, origins_capacity;
+    bool any_host, any_origin;
+};
+
+static const char *const loopback[] = {"localhost", "127.0.0.1", "::1"};
+
+/* --- lists ------------------------------------------------------------------------------------ */
+
+/* The parts of a list with commas, in lower case, without blanks around them; "*" sets *any. */
+static rwkv_status read_list(const char *text, char ***list, size_t *n, size_t *capacity, bool *any,
+                             rwkv_error *err)
+{
+    while (text && *text) {
+        size_t size = strcspn(text, ",");
+        const char *begin = text;
+        text += size + (text[size] == ',');
+        while (size > 0 && isspace((unsigned char)*begin)) {
+            begin++;
+            size--;
+        }
+        while (size > 0 && isspace((unsigned char)begin[size - 1]))
+            size--;
+        if (size == 0)
+            continue;
+        if (size == 1 && *begin == '*') {
+            *any = true;
+            continue;
+        }
+        char *part = rw_strndup(begin, size);
+        if (!part || !rw_grow((void **)list, *n, capacity, sizeof **list)) {
+            rw_free(part);
+            return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a list of hosts");
+        }
+        for (char *c = part; *c; c++)
+            *c = (char)tolower((unsigned char)*c);
+        (*list)[(*n)++] = part;
+    }
+    return RWKV_OK;
+}
+
+static bool is_in(char *const *list, size_t n, const char *what)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(list[i], what) == 0)
+            return true;
+    return false;
+}
+
+static bool is_loopback(const char *host)
+{
+    for (size_t i = 0; i < RW_COUNT(loopback); i++)
+        if (strcasecmp(host, loopback[i]) == 0)
+            return true;
+    return strncmp(host, "127.", 4) == 0;
+}
+
+/* --- keys ------------------------------------------------------------------------------------- */
+
+static void hash_key(const char *key, size_t size, rwkv_owner *to)
+{
+    struct sha256_ctx ctx;
+    sha256_init(&ctx);
+    sha256_update(&ctx, size, (const uint8_t *)key);
+    sha256_digest(&ctx, sizeof to->id, to->id);
+}
+
+/* "NAME KEY", or "KEY", which is then known by its number. */
+static rwkv_status add_key(struct rw_auth *a, const char *line, size_t size, rwkv_error *err)
+{
+    char number[24];
+    size_t name_size = 0, at = 0;
+    while (name_size < size && !isspace((unsigned char)line[name_size]))
+        name_size++;
+    for (at = name_size; at < size && isspace((unsigned char)line[at]);)
+        at++;
+    bool named = at < size;
+    const char *key = named ? line + at : line;
+    size_t key_size = named ? size - at : name_size;
+    if (memchr(key, ' ', key_size) || memchr(key, '\t', key_size))
+        return rw_fail(err, RWKV_ERROR_FORMAT, "more than a name and a key");
+    if (key_size < 8)
+        return rw_fail(err, RWKV_ERROR_FORMAT, "a key of %zu characters: wanted 8 at least",
+                       key_size);
+    if (!rw_grow((void **)&a->keys, a->n_keys, &a->capacity, sizeof *a->keys))
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a key");
+    struct key *k = &a->keys[a->n_keys];
+    *k = (struct key){0};
+    snprintf(number, sizeof number, "key-%zu", a->n_keys + 1);
+    k->name = named ? rw_strndup(line, name_size) : rw_strdup(number);
+    if (!k->name)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a key");
+    hash_key(key, key_size, &k->identity.owner);
+    k->identity.name = k->name;
+    k->identity.group = ++a->n_keys;
+    return RWKV_OK;
+}
+
+static rwkv_status read_keys(struct rw_auth *a, const char *path, rwkv_error *err)
+{
+    char *file;
+    size_t file_size;
+    RW_TRY(rw_read_file(path, MAX_KEY_FILE, &file, &file_size, err));
+    const char *text = file, *end = text + file_size;
+    rwkv_status status = RWKV_OK;
+    for (size_t number = 1; text < end && status == RWKV_OK; number++) {
+        const char *next = memchr(text, '\n', (size_t)(end - text));
+        size_t size = (size_t)((next ? next : end) - text);
+        while (size > 0 && isspace((unsigned char)*text)) {
+            text++;
+            size--;
+        }
+        while (size > 0 && isspace((unsigned char)text[size - 1]))
+            size--;
+        if (size > 0 && *text != '#' && add_key(a, text, size, err) != RWKV_OK)
+            status = rw_fail_within(err, RWKV_ERROR_FORMAT, "%s, line %zu", path, number);
+        text = next ? next + 1 : end;
+    }
+    rw_free(file);
+    if (status == RWKV_OK && a->n_keys == 0)
+        return rw_fail(err, RWKV_ERROR_FORMAT, "%s: there is no key in it", path);
+    return status;
+}
+
+/* --- making one ------------------------------------------------------------------------------- */
+
+rwkv_status rw_auth_new(const struct rw_auth_options *options, const struct rw_http_options *http,
+                        struct rw_auth **out, rwkv_error *err)
+{
+    rwkv_status status;
+    if (!options->key_file && !options->insecure && !http->unix_path && !is_loopback(http->host))
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "%s can be reached from other machines: give --api-key-file, or --insecure "
+                       "to let everyone in",
+                       http->host);
+    struct rw_auth *a = rw_calloc(1, sizeof *a);
+    if (!a)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for keys");
+    if (options->key_file)
+        RW_GO(read_keys(a, options->key_file, err));
+    RW_GO(read_list(options->hosts, &a->hosts, &a->n_hosts, &a->hosts_capacity, &a->any_host, err));
+    if (!http->unix_path)
+        RW_GO(read_list(http->host, &a->hosts, &a->n_hosts, &a->hosts_capacity, &a->any_host, err));
+    RW_GO(read_list(options->origins, &a->origins, &a->n_origins, &a->origins_capacity,
+                    &a->any_origin, err));
+    *out = a;
+    return RWKV_OK;
+done:
+    rw_auth_free(a);
+    return status;
+}
+
+void rw_auth_free(struct rw_auth *a)
+{
+    if (!a)
+        return;
+    for (size_t i = 0; i < a->n_keys; i++)
+        rw_free(a->keys[i].name);
+    for (size_t i = 0; i < a->n_hosts; i++)
+        rw_free(a->hosts[i]);
+    for (size_t i = 0; i < a->n_origins; i++)
+        rw_free(a->origins[i]);
+    rw_free(a->keys);
+    rw_free(a->hosts);
+    rw_free(a->origins);
+    rw_free(a);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+/* An address as the Host is no name that somebody else could have let point here. */
+static bool is_address(const char *host)
+{
+    unsigned char buffer[16];
+    return inet_pton(AF_INET, host, buffer) == 1 || inet_pton(AF_INET6, host, buffer) == 1;
+}
+
+static bool host_is_known(const struct rw_auth *a, const char *host)
+{
+    return a->any_host || !*host || is_loopback(host) || is_address(host) ||
+           is_in(a->hosts, a->n_hosts, host);
+}
+
+/* Whether an origin is that of the page this request was sent to: scheme://Host. */
+static bool is_own(const struct rw_http_exchange *x, const char *origin)
+{
+    const char *host = rw_http_header(x, "Host"), *slashes = strstr(origin, "://");
+    return host && slashes && strcasecmp(slashes + 3, host) == 0;
+}
+
+const char *rw_auth_origin(const struct rw_auth *a, const struct rw_http_exchange *x)
+{
+    const char *origin = rw_http_header(x, "Origin");
+    if (!origin)
+        return NULL;
+    return a->any_origin || is_own(x, origin) || is_in(a->origins, a->n_origins, origin) ? origin
+                                                                                         : NULL;
+}
+
+bool rw_auth_allows(const struct rw_auth *a, const struct rw_http_exchange *x,
+                    struct rw_api_error *error)
+{
+    const char *host = rw_http_host(x);
+    if (!host_is_known(a, host))
+        rw_api_fail(error, 403, "invalid_request_error", "host_not_allowed",
+                    "this server is not known as '%.100s'; --allow-host makes it so", host);
+    else if (rw_http_header(x, "Origin") && !rw_auth_origin(a, x))
+        rw_api_fail(error, 403, "invalid_request_error", "origin_not_allowed",
+                    "pages from '%.100s' may not ask; --cors lets them",
+                    rw_http_header(x, "Origin"));
+    return !error->status;
+}
+
+/* What follows "Bearer ", or X-Api-Key. */
+static const char *key_of(const struct rw_http_exchange *x)
+{
+    const char *field = rw_http_header(x, "Authorization");
+    if (!field || strncasecmp(field, "Bearer ", 7) != 0)
+        return rw_http_header(x, "X-Api-Key");
+    field += 7;
+    return field + strspn(field, " ");
+}
+
+/* Every key is compared, whichever fits, and in constant time: how long it takes says nothing. */
+bool rw_auth_identify(const struct rw_auth *a, const struct rw_http_exchange *x,
+                      struct rw_identity *out, struct rw_api_error *error)
+{
+    rwkv_owner hash;
+    const struct key *found = NULL;
+    const char *key = key_of(x);
+    *out = (struct rw_identity){.name = ""};
+    if (a->n_keys == 0)
+        return true;
+    hash_key(key ? key : "", key ? strlen(key) : 0, &hash);
+    for (size_t i = 0; i < a->n_keys; i++)
+        if (memeql_sec(a->keys[i].identity.owner.id, hash.id, sizeof hash.id))
+            found = &a->keys[i];
+    if (found)
+        *out = found->identity;
+    else
+        rw_api_fail(error, 401, "invalid_request_error", "invalid_api_key",
+                    key ? "this key is not known"
+                        : "this server wants a key: Authorization: Bearer …");
+    return found != NULL;
+}

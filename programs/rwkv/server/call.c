@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/call.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/env.h"
+#include "base/status.h"
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+void rw_call_hold(struct rw_call *call)
+{
+    call->references++;
+}
+
+void rw_call_release(struct rw_call *call)
+{
+    if (--call->references > 0)
+        return;
+    if (call->free_work)
+        call->free_work(call);
+    if (call->served)
+        rw_models_release(call->server->models, call->served, call->keep_seconds);
+    json_decref(call->body);
+    *call->link = call->next;
+    if (call->next)
+        call->next->link = call->link;
+    rw_free(call);
+}
+
+static void have_model(void *user, struct rw_served *served, const struct rw_api_error *error)
+{
+    struct rw_call *call = user;
+    call->served = served;
+    if (error)
+        rw_call_fail(call, error);
+    else if (call->x)
+        call->go_on(call);
+    rw_call_release(call);
+}
+
+void rw_call_want_model(struct rw_call *call, const char *name, void (*go_on)(struct rw_call *call))
+{
+    rw_call_hold(call);
+    call->go_on = go_on;
+    call->want = (struct rw_want){.fn = have_model, .user = call};
+    rw_models_want(call->server->models, name, &call->want);
+}
+
+/* --- errors ----------------------------------------------------------------------------------- */
+
+static void add_text(struct rw_json *j, const char *key, const char *text)
+{
+    if (text && *text)
+        rw_json_text(j, key, text);
+    else
+        rw_json_null(j, key);
+}
+
+static void error_json(enum rw_dialect dialect, const struct rw_api_error *error, struct rw_json *j)
+{
+    rw_json_open(j, NULL, RW_JSON_OBJECT, RW_JSON_INLINE);
+    if (dialect == RW_DIALECT_OLLAMA) {
+        rw_json_text(j, "error", error->message);
+    } else {
+        rw_json_open(j, "error", RW_JSON_OBJECT, RW_JSON_INLINE);
+        rw_json_text(j, "message", error->message);
+        rw_json_text(j, "type", error->type);
+        add_text(j, "param", error->param);
+        add_text(j, "code", error->code);
+        rw_json_close(j);
+    }
+    rw_json_close(j);
+}
+
+void rw_error_body(enum rw_dialect dialect, const struct rw_api_error *error, struct rw_str *to)
+{
+    struct rw_json j = {0};
+    error_json(dialect, error, &j);
+    rw_str_fini(to);
+    *to = j.text;
+}
+
+void rw_call_fail(struct rw_call *call, const struct rw_api_error *error)
+{
+    struct rw_str body = {0};
+    struct rw_http_field fields[] = {
+        {"Content-Type", "application/json"}, {NULL, NULL}, {NULL, NULL}};
+    if (!call->x)
+        return;
+    if (error->status == 429 || error->status == 503)
+        fields[1] = (struct rw_http_field){"Retry-After", "1"};
+    else if (error->status == 401)
+        fields[1] = (struct rw_http_field){"WWW-Authenticate", "Bearer"};
+    rw_error_body(call->route ? call->route->dialect : RW_DIALECT_OPENAI, error, &body);
+    rw_http_reply_str(call->x, (unsigned)error->status, fields, &body);
+}
+
+bool rw_call_refused(struct rw_call *call)
+{
+    if (call->error.status)
+        rw_call_fail(call, &call->error);
+    return call->error.status != 0;
+}
+
+void rw_call_fail_with(struct rw_call *call, const rwkv_error *err)
+{
+    struct rw_api_error error = {0};
+    rw_api_fail_with(&error, err);
+    rw_call_fail(call, &error);
+}
+
+/* --- replies ---------------------------------------------------------------------------------- */
+
+void rw_call_json(struct rw_call *call, struct rw_json *json)
+{
+    static const struct rw_http_field fields[] = {{"Content-Type", "application/json"},
+                                                  {NULL, NULL}};
+    if (call->x)
+        rw_http_reply_str(call->x, 200, fields, &json->text);
+    rw_str_fini(&json->text);
+}
+
+void rw_call_text(struct rw_call *call, unsigned status, const char *type, const char *text)
+{
+    const struct rw_http_field fields[] = {{"Content-Type", type}, {NULL, NULL}};
+    if (call->x)
+        rw_http_reply(call->x, status, fields, text, strlen(text));
+}
+
+bool rw_call_stream(struct rw_call *call, const char *type)
+{
+    /* The last field keeps reverse proxies of the nginx kind from collecting what should flow. */
+    const struct rw_http_field fields[] = {{"Content-Type", type},
+                                           {"Cache-Control", "no-cache"},
+                                           {"X-Accel-Buffering", "no"},
+                                           {NULL, NULL}};
+    return call->x && rw_http_stream(call->x, 200, fields);
+}
+
+/* What cannot be written has filled the client's buffer: it is not reading. */
+static void send_text(struct rw_call *call, const struct rw_str *text)
+{
+    if (call->x && (text->failed || !rw_http_write(call->x, text->data, text->size)))
+        rw_http_abort(call->x);
+}
+
+void rw_call_send_event(struct rw_call *call, struct rw_json *json)
+{
+    struct rw_str text = {0};
+    text.failed = json->text.failed;
+    rw_str_adds(&text, "data: ");
+    rw_str_add(&text, json->text.data, json->text.size);
+    rw_str_adds(&text, "\n\n");
+    send_text(call, &text);
+    rw_str_fini(&text);
+    rw_str_fini(&json->text);
+}
+
+void rw_call_send_line(struct rw_call *call, struct rw_json *json)
+{
+    rw_str_addc(&json->text, '\n');
+    send_text(call, &json->text);
+    rw_str_fini(&json->text);
+}
+
+void rw_call_send_error(struct rw_call *call, const struct rw_api_error *error)
+{
+    struct rw_json j = {0};
+    error_json(call->route->dialect, error, &j);
+    if (call->route->dialect == RW_DIALECT_OLLAMA)
+        rw_call_send_line(call, &j);
+    else
+        rw_call_send_event(call, &j);
+    rw_call_end(call, NULL);
+}
+
+void rw_call_end(struct rw_call *call, const char *last)
+{
+    if (!call->x)
+        return;
+    if (last && !rw_http_write(call->x, last, strlen(last)))
+        rw_http_abort(call->x);
+    else
+        rw_http_end(call->x);
+}

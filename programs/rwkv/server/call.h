@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A call: one request to the API from its head to the end of its reply, and of everything that was
+ * begun for it. Endpoints are functions in the table of api.c:
+ *
+ *     void rw_tokenize(struct rw_call *call)
+ *     {
+ *         const char *text = NULL;
+ *         rw_field_text(&call->fields, "content", RW_MAX_BODY, &text);
+ *         if (rw_call_refused(call))
+ *             return;
+ *         rw_call_want_model(call, model, tokenize);   // goes on in tokenize(call), now or later
+ *     }
+ *
+ * References: the exchange holds one until it is gone; who waits for something (a job, a task, a
+ * model) holds one more with rw_call_hold and drops it with rw_call_release. The last one frees the
+ * call, after call->free_work. When the client leaves, call->x becomes NULL and call->left is told,
+ * so that jobs can be cancelled; replies do nothing from then on.
+ */
+#ifndef RW_SERVER_CALL_H
+#define RW_SERVER_CALL_H
+
+#include "base/str.h"
+#include "server/fields.h"
+#include "server/http.h"
+#include "json_out.h"
+#include "server/server.h"
+
+/* How errors look. */
+enum rw_dialect {
+    RW_DIALECT_OPENAI, /* {"error":{"message","type","param","code"}} */
+    RW_DIALECT_OLLAMA  /* {"error":"message"} */
+};
+
+enum {
+    RW_ROUTE_OPEN = 1,      /* needs no key */
+    RW_ROUTE_RAW_BODY = 2,  /* the body is no JSON */
+    RW_ROUTE_DRAINING = 4,  /* answered to the end */
+    RW_ROUTE_LARGE_BODY = 8 /* as long as a state may be */
+};
+
+struct rw_route {
+    const char *method;
+    const char *path; /* "/v1/models/{}": {} is one part, or at the end the rest with its slashes,
+                         stored in call->rest */
+    enum rw_dialect dialect;
+    unsigned flags;
+    void (*fn)(struct rw_call *call); /* the body is there and parsed */
+};
+
+struct rw_call {
+    struct rw_server *server;
+    struct rw_http_exchange *x; /* NULL: the client is gone, or has its whole reply */
+    const struct rw_route *route;
+    char rest[RW_MAX_NAME + 32]; /* what {} stands for */
+    char id[32];                 /* "req-…", for the log */
+    double start;
+    rwkv_owner owner; /* whose key it came with */
+    uint64_t group;
+    const char *key_name; /* NULL: the route needs none */
+    json_t *body;
+    struct rw_fields fields;   /* of the body */
+    struct rw_api_error error; /* the first thing wrong */
+
+    struct rw_served *served; /* after rw_call_want_model; released with the call */
+    double keep_seconds;      /* NAN: as the options say */
+
+    void *work; /* the endpoint's own … */
+    void (*free_work)(struct rw_call *call);
+    void (*left)(struct rw_call *call); /* nullable */
+
+    size_t references;
+    struct rw_want want;
+    void (*go_on)(struct rw_call *call);
+    struct rw_call *next, **link; /* in server->calls */
+
+    size_t sequences; /* that it has at work and waiting, at most */
+
+    /* For the log and metrics, filled by whoever knows. */
+    size_t prompt_tokens, cached_tokens, generated_tokens;
+    double queue_seconds, first_token_seconds;
+    const char *finish; /* "stop", "length", …; NULL: nothing was generated */
+};
+
+void rw_call_hold(struct rw_call *call);
+void rw_call_release(struct rw_call *call);
+
+/* Hold the model of this name (NULL: the default) and go on; or answer that it cannot be had. */
+void rw_call_want_model(struct rw_call *call, const char *name,
+                        void (*go_on)(struct rw_call *call));
+
+/* --- replies; nothing happens where one has begun or the client is gone ------------------------
+ */
+
+/* Whether something was wrong (call->error): it has then been answered. */
+bool rw_call_refused(struct rw_call *call);
+/* The same with an error, which is copied. */
+void rw_call_fail(struct rw_call *call, const struct rw_api_error *error);
+void rw_call_fail_with(struct rw_call *call, const rwkv_error *err);
+/* The body of an error in the route's dialect. */
+void rw_error_body(enum rw_dialect dialect, const struct rw_api_error *error, struct rw_str *to);
+
+/* The JSON that was built, with status 200; also frees it. */
+void rw_call_json(struct rw_call *call, struct rw_json *json);
+void rw_call_text(struct rw_call *call, unsigned status, const char *type, const char *text);
+
+/* Begin a stream of events (text/event-stream) or of lines (application/x-ndjson). */
+bool rw_call_stream(struct rw_call *call, const char *type);
+/* One event "data: …" with its blank line, or one line, of the JSON that was built; also frees it.
+ * A client that does not take what is there for it is cut off. */
+void rw_call_send_event(struct rw_call *call, struct rw_json *json);
+void rw_call_send_line(struct rw_call *call, struct rw_json *json);
+/* An error after the stream has begun: its last frame. */
+void rw_call_send_error(struct rw_call *call, const struct rw_api_error *error);
+void rw_call_end(struct rw_call *call, const char *last); /* last: "data: [DONE]\n\n", or NULL */
+
+/* --- api.c -------------------------------------------------------------------------------------
+ */
+
+/* The route for a method and path, and the part of the path that {} stands for; NULL, and in
+ * `allowed` the methods that there are for the path, or "". */
+const struct rw_route *rw_route_find(const char *method, const char *path, const char **rest,
+                                     size_t *size, char allowed[64]);
+
+/* The endpoints, each in the file of its group. */
+void rw_get_health(struct rw_call *call); /* health.c */
+void rw_get_metrics(struct rw_call *call);
+void rw_get_version(struct rw_call *call);
+void rw_get_root(struct rw_call *call);    /* page.c */
+void rw_list_models(struct rw_call *call); /* openai_models.c */
+void rw_get_model(struct rw_call *call);
+void rw_complete(struct rw_call *call);        /* openai_completions.c */
+void rw_complete_chat(struct rw_call *call);   /* openai_chat.c */
+void rw_embed(struct rw_call *call);           /* openai_embeddings.c */
+void rw_rerank(struct rw_call *call);          /* rerank.c */
+void rw_ollama_generate(struct rw_call *call); /* ollama_generate.c */
+void rw_ollama_chat(struct rw_call *call);
+void rw_ollama_embed(struct rw_call *call); /* ollama_embed.c */
+void rw_ollama_embeddings(struct rw_call *call);
+void rw_ollama_tags(struct rw_call *call); /* ollama_models.c */
+void rw_ollama_show(struct rw_call *call);
+void rw_ollama_ps(struct rw_call *call);
+void rw_tokenize(struct rw_call *call); /* tokens.c */
+void rw_detokenize(struct rw_call *call);
+void rw_get_tokenizer(struct rw_call *call);
+void rw_list_states(struct rw_call *call); /* states.c */
+void rw_make_state(struct rw_call *call);
+void rw_get_state(struct rw_call *call);
+void rw_put_state(struct rw_call *call);
+void rw_delete_state(struct rw_call *call);
+void rw_fork_state(struct rw_call *call);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/server.h"
+
+#include <math.h>
+#include <signal.h>
+
+#include "server/api.h"
+#include "base/alloc.h"
+#include "base/status.h"
+#include "server/call.h"
+
+#define DRAIN_LOOK_MS 20 /* how often is looked whether all requests are over */
+
+/* --- the first model -------------------------------------------------------------------------- */
+
+/* The default model stays until the options' time is over after its last use; it is held once, so
+ * that opening it shows. */
+static void preloaded(void *user, struct rw_served *served, const struct rw_api_error *error)
+{
+    struct rw_server *s = user;
+    s->ready = true;
+    if (error) {
+        rw_access_log_note(s->log, "%s", error->message);
+        s->failed = true;
+        rw_loop_stop(s->loop);
+        return;
+    }
+    rw_access_log_note(s->log, "model %s opened in %.2f s", served->name, served->opened_seconds);
+    rw_models_release(s->models, served, NAN);
+}
+
+static void preload(struct rw_server *s)
+{
+    s->ready = !s->options.preload;
+    if (s->ready)
+        return;
+    s->first = (struct rw_want){.fn = preloaded, .user = s};
+    rw_models_want(s->models, NULL, &s->first);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void look_whether_done(void *user)
+{
+    struct rw_server *s = user;
+    if (rw_http_exchanges(s->http) == 0)
+        rw_loop_stop(s->loop);
+}
+
+static void out_of_time(void *user)
+{
+    struct rw_server *s = user;
+    rw_access_log_note(s->log, "%zu requests are cut off: the time to finish them is over",
+                       rw_http_exchanges(s->http));
+    rw_loop_stop(s->loop);
+}
+
+static void on_signal(void *user, int signal)
+{
+    struct rw_server *s = user;
+    if (s->draining) {
+        rw_loop_stop(s->loop);
+        return;
+    }
+    s->draining = true;
+    rw_access_log_note(s->log, "%s: finishing %zu requests",
+                       signal == SIGTERM ? "SIGTERM" : "SIGINT", rw_http_exchanges(s->http));
+    rw_http_drain(s->http);
+    rw_timer_start(s->loop, &s->drain_look, 0, DRAIN_LOOK_MS, look_whether_done, s);
+    rw_timer_start(s->loop, &s->drain_end, (uint64_t)(s->options.drain_seconds * 1000), 0,
+                   out_of_time, s);
+}
+
+/* --- making one ------------------------------------------------------------------------------- */
+
+static rwkv_status open_parts(struct rw_server *s, rwkv_error *err)
+{
+    const struct rw_server_options *o = &s->options;
+    RW_TRY(rw_auth_new(&o->auth, &o->http, &s->auth, err));
+    RW_TRY(rw_access_log_new(&o->log, &s->log, err));
+    RW_TRY(rw_metrics_new(&s->metrics, err));
+    RW_TRY(rw_loop_new(&s->loop, err));
+    RW_TRY(rw_loop_signals(s->loop, on_signal, s, err));
+    if (!o->no_store)
+        RW_TRY(rwkv_store_open(&o->store, &s->store, err));
+    RW_TRY(rw_background_new(&s->background, s->loop, err));
+    RW_TRY(rw_models_new(&s->models, s->loop, s->background, &o->models, err));
+    for (size_t i = 0; i < o->n_named; i++)
+        RW_TRY(rw_models_add(s->models, o->named[i].name, o->named[i].path, err));
+    if (rw_models_scan(s->models) == 0)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: there is no model in it",
+                       o->models.folder ? o->models.folder : "the list of models");
+    const struct rw_worker_options worker = {
+        .store = s->store, .mark_every = o->mark_every, .parallel = o->parallel};
+    RW_TRY(rw_worker_new(&s->worker, s->loop, &worker, err));
+    const struct rw_http_handler handler = rw_api_handler(s);
+    return rw_http_open(&s->http, s->loop, &o->http, &handler, err);
+}
+
+rwkv_status rw_server_new(const struct rw_server_options *options, struct rw_server **out,
+                          rwkv_error *err)
+{
+    struct rw_server *s = rw_calloc(1, sizeof *s);
+    if (!s)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a server");
+    s->options = *options;
+    rwkv_status status = open_parts(s, err);
+    if (status != RWKV_OK) {
+        rw_server_free(s);
+        return status;
+    }
+    preload(s);
+    *out = s;
+    return RWKV_OK;
+}
+
+rwkv_status rw_server_run(struct rw_server *s, rwkv_error *err)
+{
+    RW_TRY(rw_loop_run(s->loop, err));
+    if (s->failed)
+        return rw_fail(err, RWKV_ERROR_MODEL, "the model cannot be opened");
+    return RWKV_OK;
+}
+
+/* The loop has ended, so nothing is delivered any more: calls end by hand. */
+static void free_calls(struct rw_server *s)
+{
+    while (s->calls) {
+        s->calls->references = 1;
+        rw_call_release(s->calls);
+    }
+}
+
+void rw_server_free(struct rw_server *s)
+{
+    if (!s)
+        return;
+    rw_http_close(s->http);
+    rw_worker_free(s->worker);
+    rw_background_free(s->background);
+    free_calls(s);
+    rw_models_free(s->models);
+    rwkv_store_close(s->store);
+    rw_metrics_free(s->metrics);
+    rw_access_log_free(s->log);
+    rw_auth_free(s->auth);
+    if (s->loop) {
+        rw_timer_stop(s->loop, &s->drain_look);
+        rw_timer_stop(s->loop, &s->drain_end);
+    }
+    rw_loop_free(s->loop);
+    rw_free(s);
+}
