@@ -185,7 +185,6 @@ static const char *own_error(void *user, struct rw_http_exchange *x, unsigned st
                              const char *message, struct rw_str *body)
 {
     assert_non_null(rw_http_path(x));
-    (void)x;
     rw_str_printf(body, "%u|%s", status, message);
     return "text/x-error";
 }
