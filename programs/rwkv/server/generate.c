@@ -168,6 +168,15 @@ static void begin_call(struct rw_gen_choice *c, const char *name, size_t size)
     rw_make_id("call_", call->id, sizeof call->id);
 }
 
+/* A call that broke off is no call: what was written of it is text, where nobody was told yet. */
+static void withdraw_call(struct rw_gen_choice *c, const char *text, size_t size)
+{
+    struct rw_gen_tool_call *call = &c->calls[--c->n_calls];
+    rw_free(call->name);
+    rw_str_fini(&call->arguments);
+    rw_str_add(&c->content, text, size);
+}
+
 /* From the splitter. Tokens are shown with whatever piece comes next. */
 static int take_piece(void *user, rwkv_piece kind, const char *text, size_t size)
 {
@@ -192,6 +201,8 @@ static int take_piece(void *user, rwkv_piece kind, const char *text, size_t size
             call->whole = true;
         break;
     case RWKV_PIECE_CALL_CUT:
+        if (call && !c->gen->streaming)
+            withdraw_call(c, text, size);
         break;
     }
     tell_piece(c, kind, text, size, c->n_shown);
