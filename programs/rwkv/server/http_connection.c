@@ -257,7 +257,10 @@ static void begin(struct rw_http *http, struct MHD_Connection *mhd, void **conte
     http->connections = c;
     http->n_connections++;
     rw_loop_watch(http->loop, &c->watch, c->fd, 0, on_socket, c, NULL);
-    rw_http_enter(c, CONNECTION_IDLE);
+    /* What has come with the connection libmicrohttpd may read before our loop sees it. */
+    char byte;
+    bool begun = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    rw_http_enter(c, begun ? CONNECTION_HEAD : CONNECTION_IDLE);
     if (!c->watch.active) /* the system has no memory for that */
         shutdown(c->fd, SHUT_RDWR);
 }

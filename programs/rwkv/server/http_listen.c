@@ -3,6 +3,8 @@
 #include "server/http_int.h"
 
 #include <errno.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,6 +162,23 @@ void rw_http_unlisten(struct rw_http *http)
     http->unix_path = NULL;
 }
 
+/* Whether a certificate can be read. Asked before libmicrohttpd is given it, as GnuTLS 3.7 loses
+ * memory over one that cannot when it comes with its key. */
+static rwkv_status check_certificate(const char *path, const char *text, rwkv_error *err)
+{
+    const gnutls_datum_t data = {(unsigned char *)(uintptr_t)text, (unsigned)strlen(text)};
+    gnutls_x509_crt_t *list = NULL;
+    unsigned count = 0;
+    int failure = gnutls_x509_crt_list_import2(&list, &count, &data, GNUTLS_X509_FMT_PEM, 0);
+    if (failure < 0)
+        return rw_fail(err, RWKV_ERROR_FORMAT, "%s: no certificate that can be read: %s", path,
+                       gnutls_strerror(failure));
+    for (unsigned i = 0; i < count; i++)
+        gnutls_x509_crt_deinit(list[i]);
+    gnutls_free(list);
+    return RWKV_OK;
+}
+
 rwkv_status rw_http_read_pem(const char *path, const char *what, char **out, rwkv_error *err)
 {
     char begin[64];
@@ -167,10 +186,16 @@ rwkv_status rw_http_read_pem(const char *path, const char *what, char **out, rwk
     RW_TRY(rw_read_file(path, PEM_BYTES, out, &size, err));
     /* "-----BEGIN EC PRIVATE KEY-----" is one, too. */
     snprintf(begin, sizeof begin, "%s-----", what);
-    if (strlen(*out) == size && strstr(*out, "-----BEGIN ") && strstr(*out, begin))
-        return RWKV_OK;
-    explicit_bzero(*out, size);
-    rw_free(*out);
-    *out = NULL;
-    return rw_fail(err, RWKV_ERROR_FORMAT, "%s: holds no '-----BEGIN %s-----' (PEM)", path, what);
+    rwkv_status status = RWKV_OK;
+    if (strlen(*out) != size || !strstr(*out, "-----BEGIN ") || !strstr(*out, begin))
+        status =
+            rw_fail(err, RWKV_ERROR_FORMAT, "%s: holds no '-----BEGIN %s-----' (PEM)", path, what);
+    else if (strcmp(what, "CERTIFICATE") == 0)
+        status = check_certificate(path, *out, err);
+    if (status != RWKV_OK) {
+        explicit_bzero(*out, size);
+        rw_free(*out);
+        *out = NULL;
+    }
+    return status;
 }
