@@ -12,6 +12,7 @@
 #include "batch_files.h"
 #include "batch_line.h"
 #include "commands.h"
+#include "grammar_in.h"
 #include "interrupt.h"
 #include "open_model.h"
 #include "options.h"
@@ -28,13 +29,15 @@ struct batch {
     struct rw_model_args model_args;
     struct rw_line_defaults defaults;
     struct rw_tokens stop_tokens;
+    struct rw_grammar_args grammar_args;
     size_t parallel;
     const char *in, *out, *state_in;
     bool ignore_eos, resume, force, quiet;
 
     rwkv_model *model;
     const rwkv_vocab *vocab;
-    rwkv_session *begin; /* where every sequence begins; NULL: at nothing */
+    rwkv_grammar *grammar; /* of all answers; NULL: none */
+    rwkv_session *begin;   /* where every sequence begins; NULL: at nothing */
     rwkv_batch *batch;
     struct rw_requests requests;
     struct rw_answers answers;
@@ -61,6 +64,7 @@ static rwkv_status add_to_batch(struct batch *b, struct rw_line *line, rwkv_erro
         .stop_tokens = b->stop_tokens.ids,
         .n_stop_tokens = b->stop_tokens.count,
         .ignore_eos = b->ignore_eos,
+        .grammar = b->grammar,
     };
     rwkv_batch_request request = {.prompt = line->prompt.data,
                                   .prompt_size = line->prompt.size,
@@ -197,6 +201,7 @@ static rwkv_status prepare(struct batch *b, rwkv_error *err)
                                 : b->force ? RW_ANSWERS_REPLACE
                                            : RW_ANSWERS_NEW;
     rwkv_batch_options options = {.max_sequences = b->parallel};
+    RW_TRY(rw_open_grammar(&b->grammar_args, &b->grammar, err));
     RW_TRY(rw_requests_open(&b->requests, b->in, err));
     RW_TRY(rw_open_model(&b->model_args, false, NULL, &b->model, err));
     RW_TRY(rw_need_vocab(b->model, &b->vocab, err));
@@ -242,6 +247,7 @@ static void batch_fini(struct batch *b)
     rwkv_error unused;
     rw_answers_close(&b->answers, &unused);
     rwkv_batch_free(b->batch);
+    rwkv_grammar_free(b->grammar);
     for (size_t i = 0; i < b->count; i++)
         rw_line_free(b->window[(b->first + i) % b->window_size]);
     rw_free(b->window);
@@ -267,6 +273,7 @@ int rw_cmd_batch(int argc, char **argv)
         {"stop", 0, RW_OPTION_CALL, &b.defaults.stops, .parse = rw_parse_stop},
         {"stop-token", 0, RW_OPTION_CALL, &b.stop_tokens, .parse = rw_parse_token},
         {"ignore-eos", 0, RW_OPTION_FLAG, &b.ignore_eos},
+        RW_GRAMMAR_OPTIONS(&b.grammar_args),
         {"think", 0, RW_OPTION_CHOICE, &b.defaults.think, .choices = rw_think_modes},
         {"state-in", 0, RW_OPTION_TEXT, &b.state_in},
         {"out", 'o', RW_OPTION_TEXT, &b.out},

@@ -8,6 +8,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "commands.h"
+#include "grammar_in.h"
 #include "interrupt.h"
 #include "json_out.h"
 #include "open_model.h"
@@ -24,6 +25,7 @@ struct run {
     struct rw_sampling sampling;
     struct rw_stops stops;
     struct rw_tokens stop_tokens;
+    struct rw_grammar_args grammar_args;
     size_t max_tokens; /* 0: only evaluate the prompt */
     size_t rates;      /* tokens a line; 0: none */
     uint64_t skip;     /* bytes of the prompt */
@@ -32,6 +34,7 @@ struct run {
 
     rwkv_model *model;
     rwkv_session *session;
+    rwkv_grammar *grammar; /* NULL: none */
     struct rw_source prompt;
     bool unread;        /* interrupted before the end of the prompt */
     struct rw_str text; /* what was generated, for --json; otherwise only its last byte */
@@ -154,6 +157,7 @@ static rwkv_status generate(struct run *run, rwkv_error *err)
         .stop_tokens = run->stop_tokens.ids,
         .n_stop_tokens = run->stop_tokens.count,
         .ignore_eos = run->ignore_eos,
+        .grammar = run->grammar,
         .cancel = &rw_interrupted,
         .token = on_token,
         .token_user = &rates,
@@ -254,6 +258,7 @@ static rwkv_status print_json(const struct run *run, rwkv_error *err)
 static rwkv_status run_all(struct run *run, const struct rw_operands *operands, rwkv_error *err)
 {
     RW_TRY(rw_check_writable(run->state_out, err));
+    RW_TRY(rw_open_grammar(&run->grammar_args, &run->grammar, err));
     RW_TRY(open_prompt(run, operands, err));
     RW_TRY(rw_open_model(&run->model_args, run->verbose, &run->load_seconds, &run->model, err));
     RW_TRY(rwkv_session_new(run->model, &run->session, err));
@@ -278,6 +283,7 @@ static rwkv_status run_all(struct run *run, const struct rw_operands *operands, 
 static void run_fini(struct run *run)
 {
     rwkv_session_free(run->session);
+    rwkv_grammar_free(run->grammar);
     rwkv_model_close(run->model);
     rw_sampling_fini(&run->sampling);
     rw_stops_fini(&run->stops);
@@ -297,6 +303,7 @@ int rw_cmd_run(int argc, char **argv)
         {"stop", 0, RW_OPTION_CALL, &run.stops, .parse = rw_parse_stop},
         {"stop-token", 0, RW_OPTION_CALL, &run.stop_tokens, .parse = rw_parse_token},
         {"ignore-eos", 0, RW_OPTION_FLAG, &run.ignore_eos},
+        RW_GRAMMAR_OPTIONS(&run.grammar_args),
         {"state-in", 0, RW_OPTION_TEXT, &run.state_in},
         {"state-out", 0, RW_OPTION_TEXT, &run.state_out},
         {"file", 'f', RW_OPTION_TEXT, &run.file},

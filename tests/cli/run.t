@@ -212,3 +212,21 @@ Weights packed, at once, by and by or never: the same text.
 Without -m the built-in model runs.
 
   $ rwkv run -n 8 "Once upon a time" > out && [ -s out ]
+
+What is generated may be held to a grammar, even where the model knows nothing.
+
+  $ printf 'root ::= "yes" | "no"' > yes.gbnf
+  $ rwkv run -m m.gguf --grammar yes.gbnf --seed 1 "Is it?" | grep -cxE 'yes|no'
+  1
+  $ printf '{"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}' > n.json
+  $ rwkv run -m m.gguf --json-schema n.json --seed 1 -n 500 "How many? " > n.out
+  $ python3 -c 'import json; print(type(json.load(open("n.out"))["n"]).__name__)'
+  int
+  $ rwkv run -m m.gguf --json-object --seed 2 -n 3000 "a" | tr -d ' \n' | cut -c 1
+  {
+  $ rwkv run -m m.gguf --json-object --grammar yes.gbnf "a"
+  ! rwkv: wanted one of --grammar, --json-schema and --json-object, found several
+  [1]
+  $ echo 'root ::= other' > bad.gbnf; rwkv run -m m.gguf --grammar bad.gbnf "a"
+  ! rwkv: bad.gbnf: grammar: line 1: there is no rule 'other'
+  [1]
