@@ -177,6 +177,10 @@ static void on_request(void *user, struct rw_http_exchange *x)
         send_large(x);
     } else if (strcmp(path, "/hold") == 0) {
         job_new(s, x);
+        s->held = x;
+    } else if (strcmp(path, "/release") == 0) {
+        reply_text(s->held, "released");
+        reply_text(x, "hello");
     } else if (strcmp(path, "/delay") == 0) {
         struct job *job = job_new(s, x);
         rw_timer_start(s->loop, &job->timer, job->ms, 0, delayed, job);

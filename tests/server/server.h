@@ -16,9 +16,10 @@
  * for, a minute at most, and what has to come first is made to happen in that order by the loop.
  *
  * Routes: /hello; /echo (the body); /info (what was understood of the head); /large?n=; /hold (no
- * reply); /delay?ms= (a reply later); /tick?n=&ms= (a stream of n lines); /flood (a stream as fast
- * as it is taken, for ever); /pattern?seed=&n= (n bytes in pieces with pauses, both random);
- * /denied (401 from `head`); /small (bodies of 10 bytes at most); /big (of 64 MiB).
+ * reply); /release (replies to the last /hold, then to itself); /delay?ms= (a reply later);
+ * /tick?n=&ms= (a stream of n lines); /flood (a stream as fast as it is taken, for ever);
+ * /pattern?seed=&n= (n bytes in pieces with pauses, both random); /denied (401 from `head`); /small
+ * (bodies of 10 bytes at most); /big (of 64 MiB).
  */
 #ifndef TEST_SERVER_H
 #define TEST_SERVER_H
@@ -42,8 +43,8 @@ struct server {
     /* Under the mutex: */
     unsigned requests, gone, gone_whole, stalled, late, refused_writes;
     unsigned last_status;
-    bool gone_in_time;              /* the last: before a second had passed since it was watched */
-    struct rw_http_exchange *flood; /* the last one begun */
+    bool gone_in_time;             /* the last: before a second had passed since it was watched */
+    struct rw_http_exchange *held; /* the last of /hold, on the loop's thread */
 };
 
 struct reply {

@@ -75,6 +75,20 @@ static void test_pipelining(void **state)
     close(fd);
 }
 
+/* One request's handler replies to another's, whose connection is suspended. */
+static void test_reply_from_another_request(void **state)
+{
+    int held = client_connect(&s), other = client_connect(&s);
+    client_send(held, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    server_wait(&s, &s.requests, 1);
+    struct reply r = client_ask(other, "GET", "/release", "", "");
+    is_text(&r, "hello");
+    r = client_read(held, false);
+    is_text(&r, "released");
+    close(held);
+    close(other);
+}
+
 static void test_bodies(void **state)
 {
     int fd = client_connect(&s);
@@ -425,6 +439,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(keep_alive),
         TEST(pipelining),
+        TEST(reply_from_another_request),
         TEST(bodies),
         TEST(large),
         TEST(streams),

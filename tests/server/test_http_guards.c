@@ -276,11 +276,13 @@ static void test_malformed_heads(void **state)
         client_send(fd, cases[i].head);
         struct reply r = client_read(fd, false);
         char end;
-        if (r.status != cases[i].status)
-            fail_msg("%s: %u", cases[i].head, r.status);
 #if MHD_VERSION >= 0x01000000 /* refuses some of them itself, in its own words */
+        if (r.status != 400 && r.status != cases[i].status)
+            fail_msg("%s: %u", cases[i].head, r.status);
         reply_free(&r);
 #else
+        if (r.status != cases[i].status)
+            fail_msg("%s: %u", cases[i].head, r.status);
         reply_is_error(&r, cases[i].status);
 #endif
         assert_int_equal(recv(fd, &end, 1, 0), 0);
