@@ -101,6 +101,28 @@ const struct rw_route *rw_route_find(const char *method, const char *path, const
 
 /* --- the head --------------------------------------------------------------------------------- */
 
+/* By what the client calls it, for a proxy may have a name for it already. */
+static void name_call(struct rw_call *call, uint64_t number)
+{
+    const char *given = rw_http_header(call->x, "X-Request-Id");
+    if (given && strlen(given) < sizeof call->id && rw_is_name(given))
+        snprintf(call->id, sizeof call->id, "%s", given);
+    else
+        snprintf(call->id, sizeof call->id, "req-%llu", (unsigned long long)number);
+}
+
+/* Whatever the reply is, it says which request it is to, and which pages may read it. */
+static void add_fields(struct rw_call *call)
+{
+    const char *origin = rw_auth_origin(call->server->auth, call->x);
+    rw_http_add_field(call->x, "X-Request-Id", call->id);
+    rw_http_add_field(call->x, "Vary", "Origin");
+    if (!origin)
+        return;
+    rw_http_add_field(call->x, "Access-Control-Allow-Origin", origin);
+    rw_http_add_field(call->x, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
+}
+
 static struct rw_call *new_call(struct rw_server *server, struct rw_http_exchange *x)
 {
     struct rw_call *call = rw_calloc(1, sizeof *call);
@@ -112,7 +134,7 @@ static struct rw_call *new_call(struct rw_server *server, struct rw_http_exchang
     call->start = rw_env_seconds();
     call->keep_seconds = NAN;
     call->fields.error = &call->error;
-    snprintf(call->id, sizeof call->id, "req-%llu", (unsigned long long)++server->last_call);
+    name_call(call, ++server->last_call);
     call->next = server->calls;
     call->link = &server->calls;
     if (call->next)
@@ -147,13 +169,13 @@ static void look_at_head(struct rw_call *call)
 /* The answer to a browser that asks whether a page from elsewhere may. */
 static void answer_preflight(struct rw_call *call, const char *allowed)
 {
-    const char *origin = rw_auth_origin(call->server->auth, call->x);
+    const char *wanted = rw_http_header(call->x, "Access-Control-Request-Headers");
     struct rw_http_field fields[] = {
         {"Allow", allowed},
-        {origin ? "Access-Control-Allow-Origin" : NULL, origin},
-        {"Vary", "Origin"},
-        {"Access-Control-Allow-Methods", allowed},
-        {"Access-Control-Allow-Headers", "Authorization, Content-Type, X-Api-Key"},
+        {rw_auth_origin(call->server->auth, call->x) ? "Access-Control-Allow-Methods" : NULL,
+         allowed},
+        {"Access-Control-Allow-Headers",
+         wanted ? wanted : "Authorization, Content-Type, X-Api-Key"},
         {"Access-Control-Max-Age", "3600"},
         {NULL, NULL}};
     rw_http_reply(call->x, 204, fields, NULL, 0);
@@ -170,6 +192,7 @@ static void head(void *user, struct rw_http_exchange *x)
         rw_http_error(x, 503, "no memory for a request");
         return;
     }
+    add_fields(call);
     call->route = rw_route_find(rw_http_method(x), rw_http_path(x), &rest, &size, allowed);
     if (call->route) {
         if (rest && size < sizeof call->rest)

@@ -49,6 +49,31 @@ void rw_call_want_model(struct rw_call *call, const char *name, void (*go_on)(st
     rw_models_want(call->server->models, name, &call->want);
 }
 
+/* Sequences of this key's requests. */
+static size_t sequences_of(const struct rw_server *server, uint64_t group)
+{
+    size_t n = 0;
+    for (const struct rw_call *call = server->calls; call; call = call->next)
+        n += call->group == group ? call->sequences : 0;
+    return n;
+}
+
+void rw_call_queue(struct rw_call *call, size_t n)
+{
+    struct rw_worker_stats stats;
+    const struct rw_server_options *o = &call->server->options;
+    rw_worker_get_stats(call->server->worker, &stats);
+    size_t places = o->parallel > stats.working ? o->parallel - stats.working : 0;
+    if (stats.waiting + n > places + o->max_queue)
+        rw_api_fail(&call->error, 429, "rate_limit_error", "queue_full",
+                    "%zu sequences are waiting already", stats.waiting);
+    else if (o->max_per_key && sequences_of(call->server, call->group) + n > o->max_per_key)
+        rw_api_fail(&call->error, 429, "rate_limit_error", "too_many_requests",
+                    "a key may have at most %zu sequences under way", o->max_per_key);
+    else
+        call->sequences = n;
+}
+
 /* --- errors ----------------------------------------------------------------------------------- */
 
 static void add_text(struct rw_json *j, const char *key, const char *text)

@@ -53,7 +53,7 @@ struct rw_call {
     struct rw_http_exchange *x; /* NULL: the client is gone, or has its whole reply */
     const struct rw_route *route;
     char rest[RW_MAX_NAME + 32]; /* what {} stands for */
-    char id[32];                 /* "req-…", for the log */
+    char id[72];                 /* for the log and X-Request-Id: the client's own, or "req-…" */
     double start;
     rwkv_owner owner; /* whose key it came with */
     uint64_t group;
@@ -74,7 +74,7 @@ struct rw_call {
     void (*go_on)(struct rw_call *call);
     struct rw_call *next, **link; /* in server->calls */
 
-    size_t sequences; /* that it has at work and waiting, at most */
+    size_t sequences; /* that it has at work and waiting, at most: see rw_call_queue */
 
     /* For the log and metrics, filled by whoever knows. */
     size_t prompt_tokens, cached_tokens, generated_tokens;
@@ -88,6 +88,10 @@ void rw_call_release(struct rw_call *call);
 /* Hold the model of this name (NULL: the default) and go on; or answer that it cannot be had. */
 void rw_call_want_model(struct rw_call *call, const char *name,
                         void (*go_on)(struct rw_call *call));
+
+/* So many sequences are to be submitted for it: an error if the queue has no room for them, or its
+ * key has too many already. */
+void rw_call_queue(struct rw_call *call, size_t n);
 
 /* --- replies; nothing happens where one has begun or the client is gone ------------------------
  */

@@ -123,7 +123,7 @@ static void fill_job(struct rw_embed *embed, size_t i)
 static void take_vector(struct rw_embed_job *j, const float *from, size_t size)
 {
     struct rw_embed *embed = j->embed;
-    size_t n = embed->dimensions > 0 ? RW_MIN((size_t)embed->dimensions, size) : size;
+    size_t n = embed->dimensions > 0 ? (size_t)embed->dimensions : size;
     double sum = 0;
     j->vector = rw_alloc(n, sizeof *j->vector);
     embed->size = n;
@@ -164,8 +164,12 @@ static void take_event(struct rw_job *job, const struct rw_job_event *event)
 static void submit(struct rw_call *call)
 {
     struct rw_embed *embed = call->work;
+    if ((size_t)embed->dimensions > call->served->info.n_embd)
+        rw_field_fail(&call->fields, "dimensions", "wanted at most %zu, found %lld",
+                      call->served->info.n_embd, (long long)embed->dimensions);
     for (size_t i = 0; i < embed->n && !call->error.status; i++)
         fill_job(embed, i);
+    rw_call_queue(call, embed->n);
     if (rw_call_refused(call))
         return;
     embed->left = embed->n;

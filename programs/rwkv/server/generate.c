@@ -19,6 +19,7 @@ static void free_choice(struct rw_gen_choice *c)
     rwkv_splitter_free(c->splitter);
     rw_str_fini(&c->content);
     rw_str_fini(&c->reasoning);
+    rw_str_fini(&c->unshown);
     for (size_t i = 0; i < c->n_calls; i++) {
         rw_free(c->calls[i].name);
         rw_str_fini(&c->calls[i].arguments);
@@ -97,6 +98,10 @@ void rw_gen_add_prompt(struct rw_gen *gen, const int32_t *tokens, size_t n_token
     if (n_tokens > RW_MAX_PROMPT_TOKENS)
         rw_api_fail(&call->error, 400, "invalid_request_error", "context_length_exceeded",
                     "a prompt of %zu tokens: at most %d are read", n_tokens, RW_MAX_PROMPT_TOKENS);
+    for (size_t i = 0; i < n_tokens && !call->error.status; i++)
+        if ((size_t)tokens[i] >= call->served->info.n_vocab)
+            rw_field_fail(&call->fields, "prompt", "wanted ids from 0 to %zu, found %d at %zu",
+                          call->served->info.n_vocab - 1, (int)tokens[i], i);
     if (call->error.status)
         return;
     if (!rw_grow((void **)&gen->jobs, gen->n_jobs, &gen->jobs_capacity, sizeof *gen->jobs)) {
@@ -104,10 +109,8 @@ void rw_gen_add_prompt(struct rw_gen *gen, const int32_t *tokens, size_t n_token
         return;
     }
     struct rw_gen_job *j = &gen->jobs[gen->n_jobs];
+    *j = (struct rw_gen_job){.gen = gen, .prompt = gen->n_jobs++};
     rw_job_init(&j->job, RW_JOB_GENERATE, call->served);
-    j->gen = gen;
-    j->prompt = gen->n_jobs++;
-    j->running = false;
     j->job.tokens = copy_of(tokens, n_tokens, sizeof *tokens);
     j->job.n_tokens = n_tokens;
     j->job.marks = copy_of(marks, n_marks, sizeof *marks);
@@ -132,12 +135,33 @@ void rw_gen_add_conversation(struct rw_gen *gen)
 
 /* --- what became certain ---------------------------------------------------------------------- */
 
-/* Count the text of tokens that is certain now; returns how many tokens were shown before. */
+/* Bytes of tokens at the beginning of c->unshown that became `size` bytes of text. What is no UTF-8
+ * is longer as text than it was. */
+static size_t bytes_of_text(const struct rw_gen_choice *c, size_t size)
+{
+    size_t at = 0;
+    while (size > 0 && at < c->unshown.size) {
+        uint32_t code;
+        size_t length, left = c->unshown.size - at;
+        const uint8_t *bytes = (const uint8_t *)c->unshown.data + at;
+        enum rw_utf8_kind kind = rw_utf8_next(bytes, left, &length, &code);
+        size -= RW_MIN(size, kind == RW_UTF8_CHAR ? length : sizeof "\uFFFD" - 1);
+        at += kind == RW_UTF8_PARTIAL ? left : length;
+    }
+    return at;
+}
+
+/* Show the tokens whose text is certain, now that `bytes` more of them are; returns how many were
+ * shown before. */
 static size_t show_tokens(struct rw_gen_choice *c, size_t bytes)
 {
     size_t before = c->n_shown;
-    c->text_bytes += bytes;
-    while (c->n_shown < c->n_tokens && c->tokens[c->n_shown].end <= c->text_bytes)
+    c->certain_bytes += bytes;
+    if (bytes > 0) {
+        c->unshown.size -= bytes;
+        memmove(c->unshown.data, c->unshown.data + bytes, c->unshown.size);
+    }
+    while (c->n_shown < c->n_tokens && c->tokens[c->n_shown].end <= c->certain_bytes)
         c->n_shown++;
     return before;
 }
@@ -209,10 +233,11 @@ static int take_piece(void *user, rwkv_piece kind, const char *text, size_t size
     return 0;
 }
 
-static void take_text(struct rw_gen_choice *c, const char *text, size_t size)
+/* Text for which `bytes` of the tokens stand. */
+static void take_text(struct rw_gen_choice *c, const char *text, size_t size, size_t bytes)
 {
     rwkv_error err;
-    size_t before = show_tokens(c, size);
+    size_t before = show_tokens(c, bytes);
     if (!c->splitter) {
         rw_str_add(&c->content, text, size);
         tell_piece(c, RWKV_PIECE_CONTENT, text, size, before);
@@ -232,7 +257,8 @@ static void take_token(struct rw_gen_choice *c, const struct rw_job_event *event
     if (!rw_grow((void **)&c->tokens, c->n_tokens, &c->tokens_capacity, sizeof *c->tokens))
         return;
     struct rw_gen_token *t = &c->tokens[c->n_tokens++];
-    rwkv_vocab_token(c->gen->call->served->vocab, event->token, &size);
+    const char *bytes = rwkv_vocab_token(c->gen->call->served->vocab, event->token, &size);
+    rw_str_add(&c->unshown, bytes, size);
     c->token_bytes += size;
     *t = (struct rw_gen_token){
         .token = event->token, .logprob = event->logprob, .end = c->token_bytes};
@@ -268,7 +294,7 @@ static void finish_choice(struct rw_gen *gen, struct rw_gen_choice *c,
     rwkv_error err;
     size_t before = c->n_shown;
     if (event->text_size > 0)
-        take_text(c, event->text, event->text_size);
+        take_text(c, event->text, event->text_size, bytes_of_text(c, event->text_size));
     if (c->splitter && rwkv_splitter_finish(c->splitter, &err) != RWKV_OK)
         rw_api_fail_with(&gen->error, &err);
     c->finish = finish_of(c, &event->result);
@@ -339,7 +365,7 @@ static void take_scored(struct rw_gen *gen, struct rw_gen_job *j, const struct r
     if (text)
         rwkv_vocab_decode(vocab, job->tokens, job->n_tokens, text, size, &size, &err);
     for (size_t i = 0; i < gen->n && text; i++)
-        take_text(&choices[i], text, size);
+        take_text(&choices[i], text, size, choices[i].unshown.size);
     rw_free(text);
 }
 
@@ -361,7 +387,7 @@ static void take_event(struct rw_job *job, const struct rw_job_event *event)
     case RW_JOB_TOKEN:
         note_first_token(gen, c);
         take_token(c, event);
-        take_text(c, event->text, event->text_size);
+        take_text(c, event->text, event->text_size, bytes_of_text(c, event->text_size));
         break;
     case RW_JOB_FINISHED:
         finish_choice(gen, c, event);
@@ -406,28 +432,14 @@ static bool make_choices(struct rw_gen *gen)
     return true;
 }
 
-/* Sequences of this key's other requests. */
-static size_t sequences_of(const struct rw_server *server, uint64_t group)
+/* Here and not by the batch, so that a stream has not begun when it is said. */
+static void check_biases(struct rw_gen *gen)
 {
-    size_t n = 0;
-    for (const struct rw_call *call = server->calls; call; call = call->next)
-        n += call->group == group ? call->sequences : 0;
-    return n;
-}
-
-static void check_queue(struct rw_gen *gen, size_t n)
-{
-    struct rw_worker_stats stats;
-    struct rw_call *call = gen->call;
-    const struct rw_server_options *o = &call->server->options;
-    rw_worker_get_stats(call->server->worker, &stats);
-    size_t places = o->parallel > stats.working ? o->parallel - stats.working : 0;
-    if (stats.waiting + n > places + o->max_queue)
-        rw_api_fail(&call->error, 429, "rate_limit_error", "queue_full",
-                    "%zu requests are waiting already", stats.waiting);
-    else if (o->max_per_key && sequences_of(call->server, call->group) + n > o->max_per_key)
-        rw_api_fail(&call->error, 429, "rate_limit_error", "too_many_requests",
-                    "a key may have at most %zu answers under way", o->max_per_key);
+    size_t n_vocab = gen->call->served->info.n_vocab;
+    for (size_t i = 0; i < gen->options.sampler.n_bias; i++)
+        if ((size_t)gen->biases[i].token >= n_vocab)
+            rw_field_fail(&gen->call->fields, "logit_bias", "wanted ids from 0 to %zu, found %d",
+                          n_vocab - 1, (int)gen->biases[i].token);
 }
 
 static void fill_job(struct rw_gen *gen, struct rw_gen_job *j)
@@ -473,13 +485,12 @@ void rw_gen_start(struct rw_gen *gen)
                       RW_MAX_PROMPTS, n);
     if ((gen->state || gen->return_state) && n != 1)
         rw_field_fail(&call->fields, "state", "a state goes with one prompt and one choice");
-    if (!call->error.status)
-        check_queue(gen, n);
+    check_biases(gen);
     if (!call->error.status)
         make_choices(gen);
+    rw_call_queue(call, n);
     if (rw_call_refused(call))
         return;
-    call->sequences = n;
     if (gen->state)
         rw_gen_load_state(gen); /* and then submit */
     else

@@ -47,10 +47,11 @@ struct rw_gen_choice {
     size_t n_calls, calls_capacity;
     struct rw_gen_token *tokens; /* [n_tokens], of which [n_shown] belong to text that is certain */
     size_t n_tokens, tokens_capacity, n_shown;
-    size_t token_bytes, text_bytes; /* of the tokens; of what of them is certain */
-    bool begun;                     /* the format was told of it */
-    const char *finish;             /* "stop", "length", "tool_calls"; NULL: not yet */
-    double last_token;              /* when it came */
+    size_t token_bytes, certain_bytes; /* of the tokens; of what of them is certain text */
+    struct rw_str unshown;             /* those between the two */
+    bool begun;                        /* the format was told of it */
+    const char *finish;                /* "stop", "length", "tool_calls"; NULL: not yet */
+    double last_token;                 /* when it came */
 };
 
 /* How a reply looks. Without a stream only `end` is called, when all choices are whole. */

@@ -134,6 +134,8 @@ char *rw_http_take_body(struct rw_http_exchange *x, size_t *size);
 void rw_http_set_user(struct rw_http_exchange *x, void *user);
 void *rw_http_user(const struct rw_http_exchange *x);
 
+/* A field of the reply, whichever it will be; copied. Before it is decided. */
+void rw_http_add_field(struct rw_http_exchange *x, const char *name, const char *value);
 /* In `head`: a larger body is answered 413, as soon as that is known. */
 void rw_http_limit_body(struct rw_http_exchange *x, size_t bytes);
 /* `late` comes in so many milliseconds from now; 0: never. */

@@ -231,6 +231,7 @@ void rw_http_on_completed(void *cls, struct MHD_Connection *mhd, void **context,
         MHD_destroy_response(x->response);
     rw_http_target_fini(&x->target);
     rw_str_fini(&x->body);
+    rw_str_fini(&x->fields);
     rw_str_fini(&x->out);
     rw_free(x);
     rw_http_enter(c, CONNECTION_IDLE); /* until its next request, or libmicrohttpd closes it */

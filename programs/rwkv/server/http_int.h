@@ -110,6 +110,7 @@ struct rw_http_exchange {
     struct rw_str body;
     size_t body_limit;
     struct rw_timer deadline, stall;
+    struct rw_str fields; /* of the reply: names and values, each with a zero byte behind it */
 
     unsigned status;
     struct MHD_Response *response; /* between PHASE_REPLY and PHASE_SENDING */

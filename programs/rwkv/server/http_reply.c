@@ -88,12 +88,33 @@ static bool may_reply(const struct rw_http_exchange *x)
     return x->phase <= PHASE_WAITING && !x->cut && !x->refused;
 }
 
+void rw_http_add_field(struct rw_http_exchange *x, const char *name, const char *value)
+{
+    rw_str_add(&x->fields, name, strlen(name) + 1);
+    rw_str_add(&x->fields, value, strlen(value) + 1);
+}
+
+/* The next of what rw_http_add_field was given; *at begins with 0. */
+static bool next_field(const struct rw_http_exchange *x, size_t *at, struct rw_http_field *field)
+{
+    if (*at == x->fields.size)
+        return false;
+    field->name = x->fields.data + *at;
+    field->value = field->name + strlen(field->name) + 1;
+    *at = (size_t)(field->value + strlen(field->value) + 1 - x->fields.data);
+    return true;
+}
+
 static bool add_fields(const struct rw_http_exchange *x, struct MHD_Response *response,
                        const struct rw_http_field *fields)
 {
-    bool ok = true;
+    size_t at = 0;
+    struct rw_http_field own;
+    bool ok = !x->fields.failed;
     for (; ok && fields && fields->name; fields++)
         ok = MHD_add_response_header(response, fields->name, fields->value) == MHD_YES;
+    while (ok && next_field(x, &at, &own))
+        ok = MHD_add_response_header(response, own.name, own.value) == MHD_YES;
     if (ok && x->http->draining)
         ok = MHD_add_response_header(response, "Connection", "close") == MHD_YES;
     return ok;
@@ -223,14 +244,19 @@ static void send_now(struct rw_http_exchange *x, const struct rw_str *text)
 
 void rw_http_refuse_now(struct rw_http_exchange *x, unsigned status, const char *message)
 {
+    size_t at = 0;
+    struct rw_http_field own;
     struct rw_str body = {0}, text = {0};
     if (x->refused || x->cut)
         return;
     const char *type = error_body(x, status, message, &body);
     rw_str_printf(&text,
                   "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: %s\r\n"
-                  "Content-Length: %zu\r\n\r\n",
+                  "Content-Length: %zu\r\n",
                   status, MHD_get_reason_phrase_for(status), type, body.size);
+    while (!x->fields.failed && next_field(x, &at, &own))
+        rw_str_printf(&text, "%s: %s\r\n", own.name, own.value);
+    rw_str_adds(&text, "\r\n");
     rw_str_add(&text, body.data, body.size);
     if (!text.failed && !body.failed)
         send_now(x, &text);

@@ -328,6 +328,8 @@ static void work_for(struct rw_worker *w, struct rw_active *a)
     for (struct rw_job *job = a->working; job; job = job->next)
         look_for_end(w, job, now);
     drop_over(w, a, &a->waiting, false);
+    if (!a->waiting && !a->working)
+        return; /* nobody holds the model for us any more */
     fill_places(w, a);
     step_batch(w, a);
     for (struct rw_job *job = a->working; job; job = job->next)

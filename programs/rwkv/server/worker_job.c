@@ -106,6 +106,10 @@ static void finish_prompt_only(struct rw_worker *w, struct rw_job *job)
         event.session = job->work->session;
         job->work->session = NULL;
     }
+    for (size_t i = 1; i < job->n; i++)
+        rw_job_tell(
+            w, job,
+            &(struct rw_job_event){.kind = RW_JOB_FINISHED, .choice = i, .result = event.result});
     rw_job_tell(w, job, &event);
     rw_job_end(w, job, NULL);
 }
