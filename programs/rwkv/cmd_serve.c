@@ -36,7 +36,7 @@ struct serve {
     int port, log_form;
     size_t max_connections;
     uint64_t max_state;
-    bool share_states, lazy, quiet;
+    bool share_states, lazy, quiet, no_sandbox;
     struct rw_option table[SERVE_OPTIONS];
 };
 
@@ -122,6 +122,7 @@ static void make_table(struct serve *s)
         {"log", 0, RW_OPTION_CHOICE, &s->log_form, .choices = log_forms},
         {"log-file", 0, RW_OPTION_TEXT, &o->log.file},
         {"log-prompts", 0, RW_OPTION_FLAG, &o->log.prompts},
+        {"no-sandbox", 0, RW_OPTION_FLAG, &s->no_sandbox},
         {"quiet", 'q', RW_OPTION_FLAG, &s->quiet},
         RW_RUNNING_OPTIONS(&s->model_args),
         RW_SAMPLING_OPTIONS(&s->sampling),
@@ -207,6 +208,7 @@ static void fill_options(struct serve *s)
     o->max_state_bytes = (size_t)s->max_state;
     o->request_seconds = (double)s->request_timeout;
     o->drain_seconds = (double)s->drain_timeout;
+    o->sandbox = !s->no_sandbox;
     o->preload = !s->lazy;
     o->sampler = o->chat_sampler = rw_sampling_options(&s->sampling);
     o->sampler.bias = o->chat_sampler.bias = NULL;

@@ -22,9 +22,21 @@ struct key {
     char *name; /* owned */
 };
 
+struct key_list {
+    struct key *list; /* [n] */
+    size_t n, capacity;
+};
+
+/* Keys that were read anew: requests under way may still show their names. */
+struct retired {
+    struct key_list list;
+    struct retired *next;
+};
+
 struct rw_auth {
-    struct key *keys; /* [n_keys] */
-    size_t n_keys, capacity;
+    const char *key_file; /* NULL: no keys; borrowed */
+    struct key_list keys;
+    struct retired *retired;
     char **hosts; /* [n_hosts] in lower case; NULL: any */
     size_t n_hosts, hosts_capacity;
     char **origins;
@@ -95,7 +107,7 @@ static void hash_key(const char *key, size_t size, rwkv_owner *to)
 }
 
 /* "NAME KEY", or "KEY", which is then known by its number. */
-static rwkv_status add_key(struct rw_auth *a, const char *line, size_t size, rwkv_error *err)
+static rwkv_status add_key(struct key_list *list, const char *line, size_t size, rwkv_error *err)
 {
     char number[24];
     size_t name_size = 0, at = 0;
@@ -111,21 +123,30 @@ static rwkv_status add_key(struct rw_auth *a, const char *line, size_t size, rwk
     if (key_size < 8)
         return rw_fail(err, RWKV_ERROR_FORMAT, "a key of %zu characters: wanted 8 at least",
                        key_size);
-    if (!rw_grow((void **)&a->keys, a->n_keys, &a->capacity, sizeof *a->keys))
+    if (!rw_grow((void **)&list->list, list->n, &list->capacity, sizeof *list->list))
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a key");
-    struct key *k = &a->keys[a->n_keys];
+    struct key *k = &list->list[list->n];
     *k = (struct key){0};
-    snprintf(number, sizeof number, "key-%zu", a->n_keys + 1);
+    snprintf(number, sizeof number, "key-%zu", list->n + 1);
     k->name = named ? rw_strndup(line, name_size) : rw_strdup(number);
     if (!k->name)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a key");
     hash_key(key, key_size, &k->identity.owner);
     k->identity.name = k->name;
-    k->identity.group = ++a->n_keys;
+    /* The same after the file was read anew. */
+    memcpy(&k->identity.group, k->identity.owner.id, sizeof k->identity.group);
+    list->n++;
     return RWKV_OK;
 }
 
-static rwkv_status read_keys(struct rw_auth *a, const char *path, rwkv_error *err)
+static void free_keys(struct key_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        rw_free(list->list[i].name);
+    rw_free(list->list);
+}
+
+static rwkv_status read_keys(struct key_list *list, const char *path, rwkv_error *err)
 {
     char *file;
     size_t file_size;
@@ -141,12 +162,12 @@ static rwkv_status read_keys(struct rw_auth *a, const char *path, rwkv_error *er
         }
         while (size > 0 && isspace((unsigned char)text[size - 1]))
             size--;
-        if (size > 0 && *text != '#' && add_key(a, text, size, err) != RWKV_OK)
+        if (size > 0 && *text != '#' && add_key(list, text, size, err) != RWKV_OK)
             status = rw_fail_within(err, RWKV_ERROR_FORMAT, "%s, line %zu", path, number);
         text = next ? next + 1 : end;
     }
     rw_free(file);
-    if (status == RWKV_OK && a->n_keys == 0)
+    if (status == RWKV_OK && list->n == 0)
         return rw_fail(err, RWKV_ERROR_FORMAT, "%s: there is no key in it", path);
     return status;
 }
@@ -165,8 +186,9 @@ rwkv_status rw_auth_new(const struct rw_auth_options *options, const struct rw_h
     struct rw_auth *a = rw_calloc(1, sizeof *a);
     if (!a)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for keys");
-    if (options->key_file)
-        RW_GO(read_keys(a, options->key_file, err));
+    a->key_file = options->key_file;
+    if (a->key_file)
+        RW_GO(read_keys(&a->keys, a->key_file, err));
     RW_GO(read_list(options->hosts, &a->hosts, &a->n_hosts, &a->hosts_capacity, &a->any_host, err));
     if (!http->unix_path)
         RW_GO(read_list(http->host, &a->hosts, &a->n_hosts, &a->hosts_capacity, &a->any_host, err));
@@ -183,16 +205,44 @@ void rw_auth_free(struct rw_auth *a)
 {
     if (!a)
         return;
-    for (size_t i = 0; i < a->n_keys; i++)
-        rw_free(a->keys[i].name);
+    for (struct retired *next, *r = a->retired; r; r = next) {
+        next = r->next;
+        free_keys(&r->list);
+        rw_free(r);
+    }
+    free_keys(&a->keys);
     for (size_t i = 0; i < a->n_hosts; i++)
         rw_free(a->hosts[i]);
     for (size_t i = 0; i < a->n_origins; i++)
         rw_free(a->origins[i]);
-    rw_free(a->keys);
     rw_free(a->hosts);
     rw_free(a->origins);
     rw_free(a);
+}
+
+rwkv_status rw_auth_reload(struct rw_auth *a, rwkv_error *err)
+{
+    rwkv_status status;
+    struct key_list fresh = {0};
+    if (!a->key_file)
+        return RWKV_OK;
+    struct retired *old = rw_calloc(1, sizeof *old);
+    if (!old)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for keys");
+    RW_GO(read_keys(&fresh, a->key_file, err));
+    *old = (struct retired){.list = a->keys, .next = a->retired};
+    a->retired = old;
+    a->keys = fresh;
+    return RWKV_OK;
+done:
+    free_keys(&fresh);
+    rw_free(old);
+    return status;
+}
+
+size_t rw_auth_keys(const struct rw_auth *a)
+{
+    return a->keys.n;
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
@@ -258,12 +308,12 @@ bool rw_auth_identify(const struct rw_auth *a, const struct rw_http_exchange *x,
     const struct key *found = NULL;
     const char *key = key_of(x);
     *out = (struct rw_identity){.name = ""};
-    if (a->n_keys == 0)
+    if (!a->key_file)
         return true;
     hash_key(key ? key : "", key ? strlen(key) : 0, &hash);
-    for (size_t i = 0; i < a->n_keys; i++)
-        if (memeql_sec(a->keys[i].identity.owner.id, hash.id, sizeof hash.id))
-            found = &a->keys[i];
+    for (size_t i = 0; i < a->keys.n; i++)
+        if (memeql_sec(a->keys.list[i].identity.owner.id, hash.id, sizeof hash.id))
+            found = &a->keys.list[i];
     if (found)
         *out = found->identity;
     else

@@ -21,7 +21,7 @@
 
 struct rw_auth;
 
-/* Texts are borrowed during rw_auth_new. */
+/* Texts are borrowed during rw_auth_new, but key_file until rw_auth_free. */
 struct rw_auth_options {
     const char *key_file; /* a key a line, "NAME KEY" or "KEY"; # begins a comment; NULL: no keys */
     const char *hosts;    /* names by which the server is known, separated by commas, besides
@@ -41,6 +41,11 @@ struct rw_identity {
 rwkv_status rw_auth_new(const struct rw_auth_options *options, const struct rw_http_options *http,
                         struct rw_auth **out, rwkv_error *err);
 void rw_auth_free(struct rw_auth *auth); /* NULL is fine */
+
+/* Read the file of keys again. Requests under way go on with the key they came with. If it fails,
+ * the keys are those there were. */
+rwkv_status rw_auth_reload(struct rw_auth *auth, rwkv_error *err);
+size_t rw_auth_keys(const struct rw_auth *auth); /* how many there are; 0: none is needed */
 
 /* Whether the Host and Origin of a request are allowed: else 403. */
 bool rw_auth_allows(const struct rw_auth *auth, const struct rw_http_exchange *x,

@@ -219,11 +219,12 @@ static void read_signals(void *user, uint32_t events)
 rwkv_status rw_loop_signals(struct rw_loop *loop, void (*fn)(void *user, int signal), void *user,
                             rwkv_error *err)
 {
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     sigset_t set;
     assert(!loop->signals.active);
     sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
+    for (size_t i = 0; i < RW_COUNT(signals); i++)
+        sigaddset(&set, signals[i]);
     int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0)
         return rw_fail(err, RWKV_ERROR_IO, "cannot listen for signals: %s", strerror(errno));

@@ -71,8 +71,8 @@ void rw_timer_stop(struct rw_loop *loop, struct rw_timer *timer); /* not running
  * then; its function may free or post it again. */
 void rw_loop_post(struct rw_loop *loop, struct rw_message *message);
 
-/* Call `fn` for SIGINT and SIGTERM in place of what they do. They are blocked in this thread, and
- * so in those it starts afterwards; rw_loop_free puts things back. */
+/* Call `fn` for SIGINT, SIGTERM and SIGHUP in place of what they do. They are blocked in this
+ * thread, and so in those it starts afterwards; rw_loop_free puts things back. */
 rwkv_status rw_loop_signals(struct rw_loop *loop, void (*fn)(void *user, int signal), void *user,
                             rwkv_error *err);
 

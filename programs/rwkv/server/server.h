@@ -27,6 +27,7 @@
 #include "server/worker.h"
 
 struct rw_call;
+struct rw_notify;
 
 struct rw_named_model {
     const char *name, *path;
@@ -51,6 +52,7 @@ struct rw_server_options {
     double request_seconds; /* any request may take so long; 0: no limit */
     size_t max_state_bytes; /* of an uploaded state */
     size_t mark_every;      /* tokens of a long prompt between remembered states */
+    bool sandbox;           /* give up for good what serving does not need; see sandbox.h */
     bool preload;           /* open the default model at once; /health is 503 until then */
 };
 
@@ -65,8 +67,10 @@ struct rw_server {
     struct rw_auth *auth;
     struct rw_metrics *metrics;
     struct rw_access_log *log;
-    bool ready;  /* the default model is there, or need not be */
-    bool failed; /* the default model cannot be opened */
+    struct rw_notify *notify;
+    bool files_limited; /* by the sandbox */
+    bool ready;         /* the default model is there, or need not be */
+    bool failed;        /* the default model cannot be opened */
     struct rw_want first;
     struct rw_timer drain_look, drain_end;
     bool draining;         /* SIGTERM came: new requests are refused */
