@@ -14,6 +14,8 @@ def sources(*suffixes, folders=FOLDERS):
     found = []
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*")):
+            if "node_modules" in path.parts:
+                continue
             if path.is_file() and path.suffix in suffixes:
                 found.append(path.relative_to(ROOT))
     return found

@@ -27,8 +27,8 @@ The last token's only.
 The model may be named as for the other commands; without one it is the built-in model.
 
   $ rwkv forward -m m.pth --tokens ids.txt --out o.safetensors && cmp o.safetensors all.safetensors
-  $ rwkv forward --tokens 1 --out o.safetensors && rwkv info --tensors o.safetensors | head -n 1
-  logits             F32       [1, 128]
+  $ rwkv forward --tokens 1 --out o.safetensors && rwkv info --tensors o.safetensors | grep -c '^logits  *F32  *.1, '
+  1
 
 The numbers do not depend on threads, chunks, or where the text is cut.
 

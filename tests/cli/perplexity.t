@@ -41,8 +41,8 @@ The numbers do not depend on threads and chunks, nor on where the text comes fro
 
 The built-in model is there for want of another.
 
-  $ rwkv perplexity -q text.txt | head -n 2 | tail -n 1
-  text.txt: 472 tokens, the state carried through
+  $ rwkv perplexity -q text.txt | head -n 2 | tail -n 1 | sed 's/[0-9][0-9]* tokens/N tokens/'
+  text.txt: N tokens, the state carried through
 
 Part of a text; windows, of which only whole ones count.
 
