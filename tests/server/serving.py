@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of `rwkv serve` share: a small model, servers that are started for a test and ended
-after it, and a client on http.client that sees every byte.
+"""What the tests of `rwkv serve` share: a small model, servers that are started for a test and
+ended after it, and a client on http.client that sees every byte.
 
     class Tests(serving.Case):
         options = ["--max-queue", "2"]          # of the server that the class has

@@ -23,7 +23,8 @@ class Streams(serving.Case):
 
     def test_frames_of_a_chat(self):
         reply = self.server.post("/v1/chat/completions", self.chat(
-            grammar=literal("Hello!"), logit_bias={str(token("Hello")): 100}, stream=True, stream_options={"include_usage": True}))
+            grammar=literal("Hello!"), logit_bias={str(token("Hello")): 100}, stream=True,
+            stream_options={"include_usage": True}))
         self.assertEqual(reply.status, 200)
         self.assertTrue(reply.headers["Content-Type"].startswith("text/event-stream"))
         chunks = reply.chunks

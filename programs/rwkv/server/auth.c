@@ -90,10 +90,12 @@ static bool is_in(char *const *list, size_t n, const char *what)
 
 static bool is_loopback(const char *host)
 {
+    unsigned char address[4];
     for (size_t i = 0; i < RW_COUNT(loopback); i++)
         if (strcasecmp(host, loopback[i]) == 0)
             return true;
-    return strncmp(host, "127.", 4) == 0;
+    /* Not by its beginning: anybody can have a name like 127.0.0.1.example.org. */
+    return inet_pton(AF_INET, host, address) == 1 && address[0] == 127;
 }
 
 /* --- keys ------------------------------------------------------------------------------------- */

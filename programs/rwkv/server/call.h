@@ -101,6 +101,8 @@ bool rw_call_refused(struct rw_call *call);
 /* The same with an error, which is copied. */
 void rw_call_fail(struct rw_call *call, const struct rw_api_error *error);
 void rw_call_fail_with(struct rw_call *call, const rwkv_error *err);
+/* The same of the store: a state that there is not is 404, one that there is already 409. */
+void rw_call_fail_with_state(struct rw_call *call, const rwkv_error *err);
 /* The body of an error in the route's dialect. */
 void rw_error_body(enum rw_dialect dialect, const struct rw_api_error *error, struct rw_str *to);
 
@@ -131,6 +133,7 @@ void rw_get_health(struct rw_call *call); /* health.c */
 void rw_get_metrics(struct rw_call *call);
 void rw_get_version(struct rw_call *call);
 void rw_get_root(struct rw_call *call);    /* page.c */
+void rw_get_page(struct rw_call *call);
 void rw_list_models(struct rw_call *call); /* openai_models.c */
 void rw_get_model(struct rw_call *call);
 void rw_complete(struct rw_call *call);        /* openai_completions.c */

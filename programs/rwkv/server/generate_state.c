@@ -55,7 +55,7 @@ static void loaded(struct rw_task *task)
     struct rw_gen *gen = t->gen;
     if (t->err.code) {
         rwkv_session_free(t->session);
-        rw_call_fail_with(gen->call, &t->err);
+        rw_call_fail_with_state(gen->call, &t->err);
     } else if (gen->call->x) {
         rw_gen_submit(gen, t->session);
     } else {

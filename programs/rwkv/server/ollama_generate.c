@@ -180,7 +180,9 @@ void rw_ollama_chat(struct rw_call *call)
     if (!gen)
         return;
     struct rw_fields *f = &call->fields;
-    bool empty = json_array_size(json_object_get(f->object, "messages")) == 0;
+    const json_t *messages = json_object_get(f->object, "messages");
+    bool empty = !rw_field_given(f, "messages") ||
+                 (json_is_array(messages) && json_array_size(messages) == 0);
     gen->chat = true;
     gen->options.sampler = call->server->options.chat_sampler;
     if (!empty)

@@ -4,6 +4,7 @@
  * is a task that works on a name and then replies.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -34,15 +35,10 @@ static void finish(struct rw_task *task)
 {
     struct state_task *t = (struct state_task *)task;
     struct rw_call *call = t->call;
-    struct rw_api_error error = {0};
-    if (t->err.code == RWKV_ERROR_ARGUMENT && !strstr(t->err.message, "wanted a name")) {
-        rw_api_fail(&error, 404, "invalid_request_error", "state_not_found", "%s", t->err.message);
-        rw_call_fail(call, &error);
-    } else if (t->err.code) {
-        rw_call_fail_with(call, &t->err);
-    } else {
+    if (t->err.code)
+        rw_call_fail_with_state(call, &t->err);
+    else
         t->reply(t);
-    }
     rw_free(t->saved);
     rw_free(t->states);
     rw_free(t);
@@ -283,12 +279,26 @@ static void upload(struct rw_task *task)
     rwkv_session_free(session);
 }
 
+/* ?ttl=SECONDS; 0: none. */
+static int64_t read_ttl(struct rw_call *call)
+{
+    char *end = NULL;
+    const char *text = rw_http_query(call->x, "ttl");
+    long long seconds = text ? strtoll(text, &end, 10) : 0;
+    if (text && (*end || seconds < 1 || seconds > INT32_MAX))
+        rw_field_fail(&call->fields, "ttl", "wanted seconds from 1 to %d, found '%.20s'", INT32_MAX,
+                      text);
+    return seconds;
+}
+
 /* The body belongs to the call now: the client may leave while it is read. */
 static void start_upload(struct rw_call *call)
 {
+    int64_t seconds = read_ttl(call);
     struct state_task *t = new_task(call, call->rest, upload, reply_state);
     if (!t)
         return;
+    t->seconds = seconds;
     call->work = rw_http_take_body(call->x, &t->size);
     t->bytes = call->work;
     start(t);
