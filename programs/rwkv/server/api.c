@@ -18,7 +18,7 @@ static const struct rw_route routes[] = {
     {"GET", "/health", OPENAI, RW_ROUTE_OPEN | RW_ROUTE_DRAINING, rw_get_health},
     {"GET", "/metrics", OPENAI, RW_ROUTE_DRAINING, rw_get_metrics},
     {"GET", "/", OPENAI, RW_ROUTE_OPEN, rw_get_root},
-    {"GET", "/page/{}", OPENAI, RW_ROUTE_OPEN, rw_get_root},
+    {"GET", "/page/{}", OPENAI, RW_ROUTE_OPEN, rw_get_page},
 
     {"GET", "/v1/models", OPENAI, 0, rw_list_models},
     {"GET", "/v1/models/{}", OPENAI, 0, rw_get_model},

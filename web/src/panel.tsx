@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// The panel of settings, and the question for a key.
+import { signal } from "@preact/signals";
+import type { VNode } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { tryAgain } from "./answer";
+import { IconButton } from "./buttons";
+import { download } from "./download";
+import { changeSettings, settings, themes } from "./settings";
+import type { Theme } from "./settings";
+import { focusMessage } from "./sidebar";
+import * as state from "./state";
+import { isInRange, ranges, readStops, writeFile } from "./transfer";
+import type { RangeName } from "./transfer";
+import { titleOf } from "./tree";
+
+export const panelOpen = signal(false);
+
+interface NumberField {
+    name: RangeName;
+    label: string;
+    step: string;
+    help: string;
+}
+
+const numbers: NumberField[] = [
+    { name: "temperature", label: "Temperature", step: "0.05", help: "0 always takes the likeliest" },
+    { name: "top_p", label: "Top P", step: "0.01", help: "likeliest tokens up to this share" },
+    { name: "top_k", label: "Top K", step: "1", help: "so many tokens; 0 is no limit" },
+    { name: "min_p", label: "Min P", step: "0.01", help: "of the likeliest one's probability" },
+    { name: "typical_p", label: "Typical P", step: "0.01", help: "close to the expected surprise" },
+    { name: "alpha_presence", label: "Presence", step: "0.05", help: "against saying it again" },
+    { name: "alpha_frequency", label: "Frequency", step: "0.05", help: "for each time it was said" },
+    { name: "alpha_decay", label: "Decay", step: "0.001", help: "how slowly the two are forgotten" },
+    { name: "seed", label: "Seed", step: "1", help: "the same seed, the same answer" },
+    { name: "max_tokens", label: "Most tokens", step: "1", help: "of an answer, with its thought" },
+];
+
+function SamplingField({ field }: { field: NumberField }): VNode {
+    const { sampling } = state.choices.value;
+    const [least, most] = ranges[field.name];
+    const id = `sampling-${field.name}`;
+    const change = (input: HTMLInputElement): void => {
+        const next = { ...state.choices.peek().sampling };
+        const wrong = input.value !== "" || input.validity.badInput
+            ? !isInRange(field.name, input.valueAsNumber) : false;
+        input.setCustomValidity(wrong ? `a number from ${least} to ${most}` : "");
+        input.setAttribute("aria-invalid", String(wrong));
+        if (wrong)
+            return;
+        delete next[field.name];
+        if (input.value !== "")
+            next[field.name] = input.valueAsNumber;
+        state.choose({ sampling: next });
+    };
+    return <div class="field">
+        <label for={id}>{field.label}</label>
+        <input id={id} type="number" inputMode="decimal" min={least} max={most} step={field.step}
+            placeholder="server's" value={sampling[field.name] ?? ""}
+            aria-describedby={`${id}-help`}
+            onChange={(event) => change(event.currentTarget)} />
+        <small id={`${id}-help`}>{field.help}</small>
+    </div>;
+}
+
+function Sampling(): VNode {
+    const { sampling } = state.choices.value;
+    return <fieldset>
+        <legend>Sampling</legend>
+        <p>What is left empty is the server's choice.</p>
+        <div class="fields">
+            {numbers.map((field) => <SamplingField key={field.name} field={field} />)}
+        </div>
+        <label for="stops">Stop sequences, one a line</label>
+        <textarea id="stops" rows={2} value={(sampling.stop ?? []).join("\n")}
+            onChange={(event) => {
+                const stop = readStops(event.currentTarget.value.split("\n"));
+                state.choose({ sampling: { ...sampling, stop } });
+            }} />
+        <button type="button" onClick={() => state.choose({ sampling: {} })}>
+            All as the server chooses</button>
+    </fieldset>;
+}
+
+function Appearance(): VNode {
+    return <fieldset>
+        <legend>This browser</legend>
+        <label for="theme">Colours</label>
+        <select id="theme" value={settings.value.theme}
+            onChange={(event) => changeSettings({ theme: event.currentTarget.value as Theme })}>
+            {themes.map((theme) => <option value={theme}>
+                {{ auto: "As the system", light: "Light", dark: "Dark" }[theme]}</option>)}
+        </select>
+        <label for="key">API key</label>
+        <input id="key" type="password" autocomplete="off" spellcheck={false}
+            value={settings.value.key} placeholder="none"
+            onChange={(event) => {
+                changeSettings({ key: event.currentTarget.value.trim() });
+                void state.refreshModels();
+            }} />
+        <small>Kept in this browser, sent to this server only.</small>
+    </fieldset>;
+}
+
+export function Panel(): VNode | null {
+    const dialog = useRef<HTMLDialogElement>(null);
+    const open = panelOpen.value;
+    const conversation = state.current.value;
+    useEffect(() => {
+        if (open)
+            dialog.current?.showModal();
+    }, [open]);
+    if (!open)
+        return null;
+    const close = (): void => dialog.current?.close();
+    return <dialog ref={dialog} class="panel" aria-labelledby="panel-title"
+        onClose={() => { panelOpen.value = false; }}
+        onClick={(event) => { if (event.target === dialog.current) close(); }}>
+        <div class="panel-body">
+            <div class="row">
+                <h2 id="panel-title">Settings</h2>
+                <IconButton icon="close" label="Close settings" onClick={close} />
+            </div>
+            <p>Of this conversation, and of new ones from now on.</p>
+            <label for="system">System prompt</label>
+            <textarea id="system" rows={5} value={state.choices.value.system}
+                placeholder="What the model should know and how it should answer"
+                onChange={(event) => state.choose({ system: event.currentTarget.value })} />
+            <Sampling />
+            <Appearance />
+            {conversation && <button type="button" onClick={() =>
+                download(writeFile([conversation]), titleOf(conversation))}>
+                Export this conversation</button>}
+            <p><a href="page/licences.txt" target="_blank" rel="noopener">Licences of what this page
+                is made of</a></p>
+        </div>
+    </dialog>;
+}
+
+export function KeyDialog(): VNode | null {
+    const dialog = useRef<HTMLDialogElement>(null);
+    const field = useRef<HTMLInputElement>(null);
+    const wanted = state.wantsKey.value;
+    useEffect(() => {
+        if (wanted && !dialog.current?.open)
+            dialog.current?.showModal();
+    }, [wanted]);
+    if (!wanted)
+        return null;
+    const use = async (): Promise<void> => {
+        changeSettings({ key: field.current?.value.trim() ?? "" });
+        await state.refreshModels();
+        if (state.wantsKey.peek())
+            return; // not this one
+        tryAgain();
+        focusMessage();
+    };
+    return <dialog ref={dialog} class="confirm" aria-labelledby="key-title"
+        onClose={() => { state.wantsKey.value = false; }}>
+        <form onSubmit={(event) => { event.preventDefault(); void use(); }}>
+            <h2 id="key-title">This server wants an API key</h2>
+            {settings.value.key && <p class="problem" role="alert">The key that this browser has is
+                not one of the server's.</p>}
+            <label for="asked-key">API key</label>
+            <input id="asked-key" ref={field} type="password" autocomplete="off"
+                spellcheck={false} required autoFocus />
+            <small>Kept in this browser, sent to this server only.</small>
+            <div class="row">
+                <button type="button" onClick={() => dialog.current?.close()}>Not now</button>
+                <button type="submit" class="primary">Use it</button>
+            </div>
+        </form>
+    </dialog>;
+}
