@@ -7,19 +7,24 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/env.h"
 #include "base/status.h"
+#include "base/str.h"
 #include "builtin.h"
 #include "commands.h"
 #include "open_model.h"
 #include "options.h"
 #include "sampling.h"
 #include "say.h"
+#include "server/report.h"
 #include "server/server.h"
+#include "settings.h"
 #include "toml.h"
 
 #define MAX_MODELS 64
 #define SERVE_OPTIONS 64
+#define NO_SETTINGS 2 /* options at the front of the table, --config and --check */
+
+enum { FROM_NOWHERE, FROM_ENVIRONMENT, FROM_FILE, FROM_LINE };
 
 static const char *const log_forms[] = {"text", "json", "off", NULL};
 
@@ -28,32 +33,38 @@ struct serve {
     struct rw_model_args model_args; /* how models run */
     struct rw_sampling sampling;
     struct rw_named_model named[MAX_MODELS];
-    char *strings[MAX_MODELS + SERVE_OPTIONS]; /* [n_strings] texts from elsewhere than argv */
-    size_t n_strings;
+    char **strings; /* [n_strings] owned texts */
+    size_t n_strings, strings_capacity;
     const char *config;
     float keep_alive, head_timeout, body_timeout, stall_timeout, idle_timeout, request_timeout;
     float drain_timeout;
     int port, log_form;
     size_t max_connections;
     uint64_t max_state;
-    bool share_states, lazy, quiet, no_sandbox;
+    bool share_states, lazy, quiet, no_sandbox, check;
+    int source, models_source; /* where settings are read from, and where those models are from */
     struct rw_option table[SERVE_OPTIONS];
 };
 
 /* --- values ----------------------------------------------------------------------------------- */
 
+/* Keep a text that is ours; NULL in is a failure to make it. */
+static rwkv_status keep(struct serve *s, char *text, const char **out, rwkv_error *err)
+{
+    if (!text ||
+        !rw_grow((void **)&s->strings, s->n_strings, &s->strings_capacity, sizeof *s->strings)) {
+        rw_free(text);
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a setting");
+    }
+    *out = s->strings[s->n_strings++] = text;
+    return RWKV_OK;
+}
+
 /* The file's name without folder and ending. */
-static rwkv_status name_after(struct serve *s, const char *path, const char **out, rwkv_error *err)
+static char *name_after(const char *path)
 {
     const char *base = rw_basename(path), *dot = strrchr(base, '.');
-    char *name = rw_strndup(base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
-    if (!name || s->n_strings == RW_COUNT(s->strings)) {
-        rw_free(name);
-        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a name");
-    }
-    s->strings[s->n_strings++] = name;
-    *out = name;
-    return RWKV_OK;
+    return rw_strndup(base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
 }
 
 /* [NAME=]FILE */
@@ -61,22 +72,15 @@ static rwkv_status parse_model(void *to, const char *value, rwkv_error *err)
 {
     struct serve *s = to;
     const char *equals = strchr(value, '=');
+    if (s->models_source != s->source)
+        s->options.n_named = 0; /* what counts more replaces all of what counts less */
+    s->models_source = s->source;
     struct rw_named_model *model = &s->named[s->options.n_named];
     if (s->options.n_named == MAX_MODELS)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted at most %d models", MAX_MODELS);
-    if (!equals) {
-        model->path = value;
-        RW_TRY(name_after(s, value, &model->name, err));
-    } else {
-        char *name = rw_strndup(value, (size_t)(equals - value));
-        if (!name || s->n_strings == RW_COUNT(s->strings)) {
-            rw_free(name);
-            return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a name");
-        }
-        s->strings[s->n_strings++] = name;
-        model->name = name;
-        model->path = equals + 1;
-    }
+    model->path = equals ? equals + 1 : value;
+    char *name = equals ? rw_strndup(value, (size_t)(equals - value)) : name_after(value);
+    RW_TRY(keep(s, name, &model->name, err));
     s->options.n_named++;
     return RWKV_OK;
 }
@@ -86,6 +90,7 @@ static void make_table(struct serve *s)
     struct rw_server_options *o = &s->options;
     const struct rw_option table[] = {
         {"config", 0, RW_OPTION_TEXT, &s->config},
+        {"check", 0, RW_OPTION_FLAG, &s->check},
         {"model", 'm', RW_OPTION_CALL, s, .parse = parse_model},
         {"models", 0, RW_OPTION_TEXT, &o->models.folder},
         {"models-memory", 0, RW_OPTION_BYTES, &o->models.memory},
@@ -148,35 +153,37 @@ static void set_defaults(struct serve *s)
                                             .parallel = 32,
                                             .max_queue = 256,
                                             .max_tokens = 4096,
-                                            .mark_every = 1024};
+                                            .mark_every = 1024,
+                                            .store.memory_bytes = (uint64_t)1 << 30,
+                                            .store.disk_bytes = (uint64_t)16 << 30};
 }
 
-/* --- environment and file ----------------------------------------------------------------------
- */
+/* --- from elsewhere --------------------------------------------------------------------------- */
 
 /* A setting from elsewhere than the command line, whose text has to be kept. */
 static rwkv_status set(void *user, const char *name, const char *value, rwkv_error *err)
 {
     struct serve *s = user;
-    char *copy = rw_strdup(value);
-    if (!copy || s->n_strings == RW_COUNT(s->strings)) {
-        rw_free(copy);
-        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a setting");
-    }
-    s->strings[s->n_strings++] = copy;
-    return rw_option_set(s->table, name, copy, err);
+    const char *kept;
+    RW_TRY(keep(s, rw_strdup(value), &kept, err));
+    return rw_option_set(s->table, name, kept, err);
 }
 
-/* RWKV_SERVE_MAX_QUEUE for --max-queue. */
-static rwkv_status read_environment(struct serve *s, rwkv_error *err)
+static rwkv_status set_from_file(void *user, const char *name, const char *value, rwkv_error *err)
 {
-    for (const struct rw_option *o = s->table; o->name; o++) {
-        char name[64];
-        const char *value = rw_env_setting("RWKV_SERVE_", o->name, name, sizeof name);
-        if (value && set(s, o->name, value, err) != RWKV_OK)
-            return rw_fail_within(err, RWKV_ERROR_ARGUMENT, "%s", name);
-    }
-    return RWKV_OK;
+    if (strcmp(name, "config") == 0 || strcmp(name, "check") == 0)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "'%s' has no place in a file of settings", name);
+    return set(user, name, value, err);
+}
+
+/* RWKV_SERVE_MAX_QUEUE for --max-queue; then the file, which may be named there or in argv. */
+static rwkv_status read_elsewhere(struct serve *s, const char *config, rwkv_error *err)
+{
+    s->source = FROM_ENVIRONMENT;
+    RW_TRY(rw_settings_from_environment(s->table, "RWKV_SERVE_", set, s, err));
+    s->source = FROM_FILE;
+    config = config ? config : s->config;
+    return config ? rw_toml_read(config, set_from_file, s, err) : RWKV_OK;
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
@@ -210,18 +217,38 @@ static void fill_options(struct serve *s)
     o->drain_seconds = (double)s->drain_timeout;
     o->sandbox = !s->no_sandbox;
     o->preload = !s->lazy;
-    o->sampler = o->chat_sampler = rw_sampling_options(&s->sampling);
-    o->sampler.bias = o->chat_sampler.bias = NULL;
-    o->sampler.n_bias = o->chat_sampler.n_bias = 0;
+    struct rw_sampling sampling = s->sampling; /* which gets a seed here */
+    o->has_seed = sampling.has_seed;
+    o->sampler = o->chat_sampler = rw_sampling_options(&sampling);
+}
+
+/* As lines for a file of settings. */
+static void show_settings(const struct serve *s)
+{
+    for (size_t i = 0; i < s->options.n_named; i++) {
+        struct rw_str model = {0}, line = {0};
+        rw_str_printf(&model, "%s=%s", s->named[i].name, s->named[i].path);
+        rw_toml_add_string(&line, model.failed ? "" : model.data);
+        if (!line.failed)
+            rw_outf("model = %s\n", line.data);
+        rw_str_fini(&model);
+        rw_str_fini(&line);
+    }
+    rw_settings_print(s->table + NO_SETTINGS);
 }
 
 static rwkv_status run(struct serve *s, rwkv_error *err)
 {
     struct rw_server *server = NULL;
     fill_options(s);
+    if (s->check) {
+        RW_TRY(rw_server_check(&s->options, err));
+        show_settings(s);
+        return RWKV_OK;
+    }
     RW_TRY(rw_server_new(&s->options, &server, err));
     if (!s->quiet)
-        rw_note("rwkv: listening on %s\n", rw_http_url(server->http));
+        rw_server_introduce(server);
     rwkv_status status = rw_server_run(server, err);
     rw_server_free(server);
     return status;
@@ -231,6 +258,7 @@ static void serve_fini(struct serve *s)
 {
     for (size_t i = 0; i < s->n_strings; i++)
         rw_free(s->strings[i]);
+    rw_free(s->strings);
     rw_sampling_fini(&s->sampling);
 }
 
@@ -253,9 +281,9 @@ static int read_settings(struct serve *s, int argc, char **argv)
     serve_fini(s);
     set_defaults(s);
     make_table(s);
-    if (read_environment(s, &err) != RWKV_OK ||
-        (config && rw_toml_read(config, set, s, &err) != RWKV_OK))
+    if (read_elsewhere(s, config, &err) != RWKV_OK)
         return rw_complain_usage("serve", &err);
+    s->source = FROM_LINE;
     return rw_options_read("serve", s->table, argc, argv, &operands);
 }
 
@@ -267,7 +295,7 @@ int rw_cmd_serve(int argc, char **argv)
     make_table(&s);
     int status = read_settings(&s, argc, argv);
     if (status == RW_OPTIONS_READ)
-        status = run(&s, &err) ? rw_complain(&err) : RW_EXIT_OK;
+        status = rw_out_end(run(&s, &err) ? rw_complain(&err) : RW_EXIT_OK);
     serve_fini(&s);
     return status;
 }

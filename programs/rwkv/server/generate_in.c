@@ -56,7 +56,8 @@ void rw_gen_read_sampling(struct rw_gen *gen, struct rw_fields *f)
     read_float(f, "min_p", 0, 1, &s->min_p);
     read_float(f, "typical_p", 0, 1, &s->typical_p);
     read_penalties(f, s);
-    s->seed = rw_random();
+    if (!gen->call->server->options.has_seed)
+        s->seed = rw_random();
     if (rw_field_int(f, "seed", INT64_MIN, INT64_MAX, &seed))
         s->seed = (uint64_t)seed;
 }

@@ -52,6 +52,7 @@ struct rw_server_options {
     double request_seconds; /* any request may take so long; 0: no limit */
     size_t max_state_bytes; /* of an uploaded state */
     size_t mark_every;      /* tokens of a long prompt between remembered states */
+    bool has_seed;          /* of the samplers: all requests without one draw from it */
     bool sandbox;           /* give up for good what serving does not need; see sandbox.h */
     bool preload;           /* open the default model at once; /health is 503 until then */
 };
