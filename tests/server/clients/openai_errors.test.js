@@ -54,9 +54,9 @@ test('a wrong key: AuthenticationError', async () => {
 test('no such model: NotFoundError', async () => {
   const { client } = newClient();
   const asks = [
-    client.chat.completions.create({ ...basic, model: 'none' }),
-    client.models.retrieve('none'),
-    client.embeddings.create({ model: 'none', input: 'a' }),
+    () => client.chat.completions.create({ ...basic, model: 'none' }),
+    () => client.models.retrieve('none'),
+    () => client.embeddings.create({ model: 'none', input: 'a' }),
   ];
   for (const ask of asks) {
     await assert.rejects(ask, (error) => {
