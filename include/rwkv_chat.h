@@ -129,9 +129,9 @@ RWKV_API void rwkv_chat_prompt_fini(rwkv_chat_prompt *prompt);
 
 /* The JSON schema of what may stand inside the fence of a call: an object with the name of a tool
  * (of `tool_name`, if that is chosen) and arguments after that tool's schema; with `several`
- * non-zero, an array of at least one such object. Stores at most `capacity` bytes, terminated if
- * there is room, and sets *size to the length of the whole text without terminator. Fails as
- * rendering does, and when there are no tools. */
+ * non-zero, that or an array of at least one such object. Stores at most `capacity` bytes,
+ * terminated if there is room, and sets *size to the length of the whole text without terminator.
+ * Fails as rendering does, and when there are no tools. */
 RWKV_API rwkv_status rwkv_chat_call_schema(const rwkv_chat *chat, int several, char *text,
                                            size_t capacity, size_t *size, rwkv_error *err);
 
@@ -168,6 +168,18 @@ RWKV_API void rwkv_splitter_free(rwkv_splitter *splitter);
 /* More of the answer, as rwkv_text_fn receives it. */
 RWKV_API rwkv_status rwkv_splitter_push(rwkv_splitter *splitter, const char *text, size_t size,
                                         rwkv_error *err);
+
+/* Calls that an answer may make, for rwkv_generate_options: everything is copied when generating
+ * begins. The grammar, made of rwkv_chat_call_schema, then holds inside calls alone. It begins to
+ * hold where the answer opens the fence of a call, or, without a fence, where the name of a tool
+ * and the bracket of its arguments have come; with the JSON of the call the answer ends
+ * (RWKV_FINISH_STOP). Where what a single token brought of a call is already none of the grammar's,
+ * the answer goes on without it. */
+struct rwkv_call_options {
+    const char *opening;    /* what the prompt holds of the answer, as for rwkv_splitter_new */
+    const rwkv_tool *tools; /* [n_tools] */
+    size_t n_tools;
+};
 
 /* The answer is over: give out what was held back. To be called once, after the last push. */
 RWKV_API rwkv_status rwkv_splitter_finish(rwkv_splitter *splitter, rwkv_error *err);

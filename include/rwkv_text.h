@@ -123,6 +123,9 @@ typedef enum rwkv_finish {
 /* What a text may be: rwkv_grammar.h. */
 typedef struct rwkv_grammar rwkv_grammar;
 
+/* Calls of tools in a text: rwkv_chat.h. */
+typedef struct rwkv_call_options rwkv_call_options;
+
 typedef struct rwkv_generate_options {
     size_t max_tokens; /* 0: no limit */
     rwkv_sampler_options sampler;
@@ -135,8 +138,9 @@ typedef struct rwkv_generate_options {
     /* Nullable, borrowed until the generation, or the sequence of a batch, has finished: tokens
      * that would leave the grammar are not chosen, and a text that can only end, ends. */
     const rwkv_grammar *grammar;
-    const volatile int *cancel; /* nullable; generation stops when *cancel becomes non-zero */
-    rwkv_progress_fn progress;  /* nullable; tokens of the prompt evaluated, of all */
+    const rwkv_call_options *calls; /* nullable: the grammar holds only inside calls of tools */
+    const volatile int *cancel;     /* nullable; generation stops when *cancel becomes non-zero */
+    rwkv_progress_fn progress;      /* nullable; tokens of the prompt evaluated, of all */
     void *progress_user;
     rwkv_token_fn token; /* nullable */
     void *token_user;

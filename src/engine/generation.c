@@ -3,6 +3,48 @@
 
 #include "base/status.h"
 
+/* The splitter is asked where it is; what it gives out is for others. */
+static int ignore_piece(void *user, rwkv_piece piece, const char *text, size_t size)
+{
+    (void)user;
+    (void)piece;
+    (void)text;
+    (void)size;
+    return 0;
+}
+
+/* What the grammar begins with: the text, or a call in it. */
+static rwkv_status begin_grammar(struct rw_generation *g, rwkv_error *err)
+{
+    const rwkv_call_options *calls = g->options->calls;
+    if (calls)
+        return rw_splitter_new(calls->opening ? calls->opening : "", calls->tools, calls->n_tools,
+                               ignore_piece, NULL, &g->calls, err);
+    return rw_matcher_new(g->options->grammar, g->vocab, g->n_vocab, &g->matcher, err);
+}
+
+/* Follow the answer by a token's bytes. Inside a call the grammar holds, if what came of the call
+ * fits. */
+static rwkv_status look_for_call(struct rw_generation *g, const char *bytes, size_t size,
+                                 rwkv_error *err)
+{
+    bool fits;
+    RW_TRY(rw_splitter_push(g->calls, bytes, size, err));
+    const char *call = rw_splitter_call(g->calls, &size);
+    if (!call || g->call_differs) {
+        g->call_differs = call != NULL;
+        return RWKV_OK;
+    }
+    RW_TRY(rw_matcher_new(g->options->grammar, g->vocab, g->n_vocab, &g->matcher, err));
+    RW_TRY(rw_matcher_follow(g->matcher, call, size, &fits, err));
+    if (fits)
+        return RWKV_OK;
+    g->call_differs = true;
+    rw_matcher_free(g->matcher);
+    g->matcher = NULL;
+    return RWKV_OK;
+}
+
 rwkv_status rw_generation_init(struct rw_generation *g, struct rwkv_model *model,
                                const rwkv_generate_options *options, rwkv_error *err)
 {
@@ -11,10 +53,10 @@ rwkv_status rw_generation_init(struct rw_generation *g, struct rwkv_model *model
     if (!g->vocab)
         return model->vocab_error.code;
     RW_TRY(rw_text_stream_init(&g->stream, options->stop, options->n_stop, err));
-    size_t n_vocab = model->info.n_vocab;
-    rwkv_status status = rw_sampler_new(&options->sampler, g->vocab, n_vocab, &g->sampler, err);
+    g->n_vocab = model->info.n_vocab;
+    rwkv_status status = rw_sampler_new(&options->sampler, g->vocab, g->n_vocab, &g->sampler, err);
     if (status == RWKV_OK && options->grammar)
-        status = rw_matcher_new(options->grammar, g->vocab, n_vocab, &g->matcher, err);
+        status = begin_grammar(g, err);
     if (status != RWKV_OK)
         rw_generation_fini(g);
     return status;
@@ -24,8 +66,10 @@ void rw_generation_fini(struct rw_generation *g)
 {
     rw_sampler_free(g->sampler);
     rw_matcher_free(g->matcher);
+    rw_splitter_free(g->calls);
     rw_text_stream_fini(&g->stream);
     g->sampler = NULL;
+    g->calls = NULL;
     g->matcher = NULL;
 }
 
@@ -101,6 +145,8 @@ rwkv_status rw_generation_next(struct rw_generation *g, rwkv_error *err)
     size_t size;
     const char *bytes = rw_vocab_token(g->vocab, g->token, &size);
     RW_TRY(rw_text_stream_push(&g->stream, bytes, size, err));
+    if (g->calls && !g->matcher)
+        RW_TRY(look_for_call(g, bytes, size, err));
     if (g->stream.stopped || (g->matcher && g->matcher->must_end))
         rw_generation_stop(g, RWKV_FINISH_STOP);
     else if (g->options->max_tokens && g->result.generated_tokens >= g->options->max_tokens)

@@ -22,14 +22,18 @@
 #include "engine/engine.h"
 #include "text/grammar.h"
 #include "text/sampler.h"
+#include "text/splitter.h"
 #include "text/text_stream.h"
 
 struct rw_generation {
-    struct rwkv_session *session;         /* borrowed; set by the caller */
-    const struct rwkv_vocab *vocab;       /* borrowed from the model */
+    struct rwkv_session *session;   /* borrowed; set by the caller */
+    const struct rwkv_vocab *vocab; /* borrowed from the model */
+    size_t n_vocab;
     const rwkv_generate_options *options; /* borrowed; its sampler and stop strings are copied */
     struct rwkv_sampler *sampler;
-    struct rw_matcher *matcher;   /* NULL without a grammar */
+    struct rw_matcher *matcher;   /* NULL without a grammar, or until it begins to hold */
+    struct rwkv_splitter *calls;  /* says when it does; NULL: from the beginning */
+    bool call_differs;            /* from the grammar, which does not hold for it */
     struct rw_text_stream stream; /* .text: what the last step made final */
     rwkv_generate_result result;
     int32_t token;

@@ -368,7 +368,7 @@ static rwkv_status add_call_schema(const rwkv_tool *tool, size_t index, bool sev
 {
     char base[80];
     json_t *parameters;
-    snprintf(base, sizeof base, "%s/anyOf/%zu/properties/arguments", several ? "/items" : "",
+    snprintf(base, sizeof base, "%s/anyOf/%zu/properties/arguments", several ? "/anyOf/0" : "",
              index);
     RW_TRY(parse_parameters(tool, &parameters, err));
     rw_str_adds(out, index ? "," : "");
@@ -393,12 +393,14 @@ rwkv_status rw_chat_call_schema(const rwkv_chat *chat, bool several, struct rw_s
     RW_TRY(rw_chat_check_tools(chat, &told, err));
     if (!told)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted tools that may be called, found none");
-    rw_str_adds(out, several ? "{\"type\":\"array\",\"minItems\":1,\"items\":{\"anyOf\":["
-                             : "{\"anyOf\":[");
+    rw_str_adds(out, several ? "{\"anyOf\":[{\"anyOf\":[" : "{\"anyOf\":[");
     for (size_t i = 0; i < chat->n_tools; i++)
         if (!named || strcmp(chat->tools[i].name, chat->tool_name) == 0)
             RW_TRY(add_call_schema(&chat->tools[i], n++, several, out, err));
-    rw_str_adds(out, several ? "]}}" : "]}");
+    rw_str_adds(out, "]}");
+    if (several)
+        rw_str_adds(out,
+                    ",{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/anyOf/0\"}}]}");
     if (out->failed)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for the schema of %zu tools",
                        chat->n_tools);

@@ -113,6 +113,8 @@ void rw_grammar_get_stats(const struct rwkv_grammar *grammar, rwkv_grammar_stats
 
 /* --- matchers --- */
 
+#define FOLLOW_BYTES 64
+
 static rwkv_status fail_memory(rwkv_error *err)
 {
     return rw_fail(err, RWKV_ERROR_MEMORY, "no memory to follow a grammar");
@@ -177,10 +179,10 @@ rwkv_status rw_matcher_mask(struct rw_matcher *m, rwkv_error *err)
     return RWKV_OK;
 }
 
-rwkv_status rw_matcher_accept(struct rw_matcher *m, int32_t token, rwkv_error *err)
+/* So few bytes that what comes up on the way has room. */
+static rwkv_status follow_some(struct rw_matcher *m, const char *bytes, size_t size, bool *fits,
+                               rwkv_error *err)
 {
-    size_t size;
-    const char *bytes = rw_vocab_token(m->vocab, token, &size);
     rw_stacks_reset(&m->stacks);
     rw_stacks_load(&m->stacks, &m->saved, 0, &m->set);
     for (size_t i = 0; i < size; i++) {
@@ -191,9 +193,27 @@ rwkv_status rw_matcher_accept(struct rw_matcher *m, int32_t token, rwkv_error *e
     }
     if (m->stacks.failed)
         return fail_memory(err);
-    if (m->set.n == 0 && !m->set.ends)
-        return rw_fail(err, RWKV_ERROR_UNSUPPORTED,
-                       "grammar: too many ways to read the text: token %d has none left",
-                       (int)token);
+    *fits = m->set.n > 0 || m->set.ends;
     return settle(m, err);
+}
+
+rwkv_status rw_matcher_follow(struct rw_matcher *m, const char *bytes, size_t size, bool *fits,
+                              rwkv_error *err)
+{
+    *fits = true;
+    for (size_t at = 0; at < size && *fits; at += FOLLOW_BYTES)
+        RW_TRY(follow_some(m, bytes + at, RW_MIN(size - at, (size_t)FOLLOW_BYTES), fits, err));
+    return RWKV_OK;
+}
+
+rwkv_status rw_matcher_accept(struct rw_matcher *m, int32_t token, rwkv_error *err)
+{
+    bool fits;
+    size_t size;
+    const char *bytes = rw_vocab_token(m->vocab, token, &size);
+    RW_TRY(follow_some(m, bytes, size, &fits, err));
+    return fits ? RWKV_OK
+                : rw_fail(err, RWKV_ERROR_UNSUPPORTED,
+                          "grammar: too many ways to read the text: token %d has none left",
+                          (int)token);
 }

@@ -58,6 +58,11 @@ void rw_matcher_free(struct rw_matcher *matcher);
 /* Find the tokens with text that may come next. Fails where that takes too long. */
 rwkv_status rw_matcher_mask(struct rw_matcher *matcher, rwkv_error *err);
 
+/* Go on by any bytes; *fits is false where no text of the grammar does. The matcher is of no use
+ * then. */
+rwkv_status rw_matcher_follow(struct rw_matcher *matcher, const char *bytes, size_t size,
+                              bool *fits, rwkv_error *err);
+
 /* Go on by an allowed token. A token without text changes nothing. */
 rwkv_status rw_matcher_accept(struct rw_matcher *matcher, int32_t token, rwkv_error *err);
 

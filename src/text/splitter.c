@@ -387,6 +387,16 @@ rwkv_status rw_splitter_push(rwkv_splitter *s, const char *text, size_t size, rw
     return result(s, err);
 }
 
+const char *rw_splitter_call(const rwkv_splitter *s, size_t *size)
+{
+    size_t mark = strlen(fence_mark);
+    bool fenced = s->held.size >= mark && memcmp(s->held.data, fence_mark, mark) == 0;
+    if (s->where != CALLS || (!fenced && !s->reader.begun))
+        return NULL;
+    *size = s->held.size - (fenced ? mark : 0);
+    return s->held.data + (fenced ? mark : 0);
+}
+
 rwkv_status rw_splitter_finish(rwkv_splitter *s, rwkv_error *err)
 {
     if (s->where == CALLS)

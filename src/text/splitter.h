@@ -23,6 +23,9 @@ rwkv_status rw_splitter_new(const char *opening, const rwkv_tool *tools, size_t 
 void rw_splitter_free(rwkv_splitter *splitter);
 rwkv_status rw_splitter_push(rwkv_splitter *splitter, const char *text, size_t size,
                              rwkv_error *err);
+/* Inside a call, what came of its JSON, borrowed until the next push: from the fence on, or without
+ * a fence once it is certain to be a call. NULL: there is none. */
+const char *rw_splitter_call(const rwkv_splitter *splitter, size_t *size);
 rwkv_status rw_splitter_finish(rwkv_splitter *splitter, rwkv_error *err);
 
 #endif

@@ -250,8 +250,10 @@ static void test_schema(void **state)
                   ":{\"type\":\"string\"}}}")
     expect_schema(&chat, 0, "{\"anyOf\":[" CALL("f", NOTHING) "," G("/anyOf/1") "]}");
     expect_schema(&chat, 1,
-                  "{\"type\":\"array\",\"minItems\":1,\"items\":{\"anyOf\":[" CALL(
-                      "f", NOTHING) "," G("/items/anyOf/1") "]}}");
+                  "{\"anyOf\":[{\"anyOf\":[" CALL("f", NOTHING) "," G(
+                      "/anyOf/0/anyOf/1") "]},"
+                                          "{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":"
+                                          "\"#/anyOf/0\"}}]}");
     chat.tool_choice = RWKV_TOOL_NAMED;
     chat.tool_name = "g\"";
     expect_schema(&chat, 0, "{\"anyOf\":[" G("/anyOf/0") "]}");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Generating within a grammar: texts are whole or cut by their length and nothing else, ends come
- * where they may, bans give way, and a batch generates the same.
+ * where they may, bans give way, a batch generates the same, and where a grammar holds in calls of
+ * tools alone it does so there and nowhere else.
  */
 #include "models.h"
 #include "unit.h"
@@ -166,13 +167,96 @@ static void test_batch(void **state)
     rwkv_grammar_free(grammars[2]);
 }
 
+/* A grammar that holds inside calls alone. With the vocabulary of bytes no answer can be steered
+ * into a fence, so what comes before it stands in the opening. */
+static const rwkv_tool tools[] = {
+    {.name = "look",
+     .parameters = "{\"type\": \"object\", \"properties\": {\"n\": {\"type\": \"integer\", "
+                   "\"minimum\": 0, \"maximum\": 99}}, \"required\": [\"n\"]}"}};
+
+static rwkv_grammar *call_grammar(void)
+{
+    rwkv_error err = {0};
+    rwkv_grammar *g = NULL;
+    char schema[1000];
+    size_t size;
+    const rwkv_chat chat = {.tools = tools, .n_tools = 1};
+    if (rwkv_chat_call_schema(&chat, 1, schema, sizeof schema, &size, &err) != RWKV_OK ||
+        rwkv_grammar_from_schema(schema, size, &g, &err) != RWKV_OK)
+        fail_msg("%s", err.message);
+    return g;
+}
+
+/* Generate behind an opening that lacks one byte, to which the bias leads; true if that, then a
+ * call, was what came. */
+static bool calls_after(const char *opening, char last, rwkv_grammar *g, struct rw_str *text)
+{
+    int whole;
+    size_t matched;
+    const rwkv_logit_bias bias[] = {{last, 1000}};
+    const rwkv_call_options calls = {.opening = opening, .tools = tools, .n_tools = 1};
+    const rwkv_generate_options o = {.max_tokens = 400,
+                                     .grammar = g,
+                                     .calls = &calls,
+                                     .sampler = {.bias = bias, .n_bias = 1, .presence = 2000}};
+    rwkv_generate_result result = generate(&o, text);
+    assert_int_equal(text->data[0], last);
+    assert_int_equal(rwkv_grammar_check(g, text->data + 1, text->size - 1, &matched, &whole, NULL),
+                     RWKV_OK);
+    return whole && result.finish == RWKV_FINISH_STOP;
+}
+
+static void test_calls(void **state)
+{
+    struct rw_str text = {0};
+    rwkv_grammar *g = call_grammar();
+    (void)state;
+    assert_true(calls_after(" ```jso", 'n', g, &text));
+    assert_true(calls_after(" Let me see.\n```jso", 'n', g, &text));
+    assert_true(calls_after(" <think>hm</think>\n```jso", 'n', g, &text));
+    assert_false(calls_after(" <think>hm\n```jso", 'n', g, &text));
+    assert_false(calls_after(" inside a line ```jso", 'n', g, &text));
+    assert_false(calls_after(" ```pytho", 'n', g, &text));
+    rw_str_fini(&text);
+    rwkv_grammar_free(g);
+}
+
+/* Without a fence from where it is certain to be a call; what is none is left alone. */
+static void test_bare_calls(void **state)
+{
+    int fits;
+    size_t matched;
+    struct rw_str text = {0}, whole = {0};
+    static const char begin[] = "{\"name\":\"look\",\"arguments\":";
+    rwkv_grammar *g = call_grammar();
+    rwkv_call_options calls = {.opening = begin, .tools = tools, .n_tools = 1};
+    const rwkv_logit_bias bias[] = {{'{', 1000}};
+    rwkv_generate_options o = {.max_tokens = 400,
+                               .grammar = g,
+                               .calls = &calls,
+                               .sampler = {.bias = bias, .n_bias = 1, .presence = 2000}};
+    (void)state;
+    assert_int_equal(generate(&o, &text).finish, RWKV_FINISH_STOP);
+    rw_str_adds(&whole, begin);
+    rw_str_add(&whole, text.data, text.size);
+    assert_int_equal(rwkv_grammar_check(g, whole.data, whole.size, &matched, &fits, NULL), 0);
+    assert_int_equal(fits, 1);
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const others[] = {"{\"name\":\"look\",\"other\":", "", "{\"name\":"};
+        calls.opening = others[i];
+        assert_int_equal(generate(&o, &text).finish, RWKV_FINISH_LENGTH);
+    }
+    rw_str_fini(&text);
+    rw_str_fini(&whole);
+    rwkv_grammar_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_options),
-        cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_whole), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_ends),  cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_calls), cmocka_unit_test(test_bare_calls),
     };
     model = open_model(SMALL_F32, &(rwkv_model_options){.vocab = "bytes"});
     int failed = cmocka_run_group_tests_name("grammar_generate", tests, NULL, NULL);

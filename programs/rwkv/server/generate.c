@@ -127,10 +127,12 @@ void rw_gen_add_conversation(struct rw_gen *gen)
     if (call->error.status)
         return;
     if (rwkv_chat_encode(&gen->conversation.chat, call->served->vocab, &gen->prompt, &err) !=
-        RWKV_OK)
+        RWKV_OK) {
         rw_api_fail_with(&call->error, &err);
-    else
-        rw_gen_add_prompt(gen, p->tokens, p->n_tokens, p->marks, p->n_marks);
+        return;
+    }
+    gen->calls.opening = p->text + p->opening;
+    rw_gen_add_prompt(gen, p->tokens, p->n_tokens, p->marks, p->n_marks);
 }
 
 /* --- what became certain ---------------------------------------------------------------------- */
@@ -437,9 +439,9 @@ static void check_biases(struct rw_gen *gen)
 {
     size_t n_vocab = gen->call->served->info.n_vocab;
     for (size_t i = 0; i < gen->options.sampler.n_bias; i++)
-        if ((size_t)gen->biases[i].token >= n_vocab)
+        if ((size_t)gen->options.sampler.bias[i].token >= n_vocab)
             rw_field_fail(&gen->call->fields, "logit_bias", "wanted ids from 0 to %zu, found %d",
-                          n_vocab - 1, (int)gen->biases[i].token);
+                          n_vocab - 1, (int)gen->options.sampler.bias[i].token);
 }
 
 static void fill_job(struct rw_gen *gen, struct rw_gen_job *j)

@@ -88,6 +88,7 @@ struct rw_gen {
     const char *stops[RW_MAX_STOPS + 1];
     rwkv_logit_bias *biases; /* owned */
     rwkv_grammar *grammar;   /* owned */
+    rwkv_call_options calls; /* to which the grammar is limited, if the options say so */
     const char *state;       /* begin with this one */
     bool return_state, no_cache;
     bool only_prompt; /* for its state */
@@ -127,7 +128,7 @@ void rw_gen_set_schema(struct rw_gen *gen, struct rw_fields *f, const char *name
                        const json_t *schema);
 void rw_gen_set_gbnf(struct rw_gen *gen, struct rw_fields *f, const char *name, const char *text);
 
-/* Where a tool has to be called: to such a call. */
+/* Where a tool has to be called, to such a call; where one may be, what is called. */
 void rw_gen_constrain_call(struct rw_gen *gen);
 
 /* One more prompt; tokens and marks (nullable) are copied. */

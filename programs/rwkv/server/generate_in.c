@@ -184,26 +184,48 @@ void rw_gen_set_gbnf(struct rw_gen *gen, struct rw_fields *f, const char *name, 
                      &err);
 }
 
+/* What calls of the conversation's tools may be. */
+static rwkv_status make_call_grammar(struct rw_gen *gen, rwkv_error *err)
+{
+    size_t size = 0;
+    const rwkv_chat *chat = &gen->conversation.chat;
+    int several = gen->conversation.several_calls;
+    RW_TRY(rwkv_chat_call_schema(chat, several, NULL, 0, &size, err));
+    char *text = rw_alloc(size + 1, 1);
+    if (!text)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a schema of %zu bytes", size);
+    rwkv_status status = rwkv_chat_call_schema(chat, several, text, size + 1, &size, err);
+    if (status == RWKV_OK)
+        status = rwkv_grammar_from_schema(text, size, &gen->grammar, err);
+    rw_free(text);
+    return status;
+}
+
+/* Calls that the model may make or not. Where a schema says more than grammars understand, calls
+ * are the model's own, as they are everywhere else; so they are in JSON that is asked for. */
+static void constrain_calls(struct rw_gen *gen)
+{
+    rwkv_error err;
+    const rwkv_chat *chat = &gen->conversation.chat;
+    if (gen->grammar || make_call_grammar(gen, &err) != RWKV_OK)
+        return;
+    gen->calls = (rwkv_call_options){.tools = chat->tools, .n_tools = chat->n_tools};
+    gen->options.grammar = gen->grammar;
+    gen->options.calls = &gen->calls;
+}
+
 void rw_gen_constrain_call(struct rw_gen *gen)
 {
     rwkv_error err;
-    size_t size = 0;
-    char *text = NULL;
     struct rw_fields *f = &gen->call->fields;
     const rwkv_chat *chat = &gen->conversation.chat;
-    int several = gen->conversation.several_calls;
-    bool wanted = chat->tool_choice == RWKV_TOOL_REQUIRED || chat->tool_choice == RWKV_TOOL_NAMED;
-    if (!wanted || f->error->status || !may_have_one(gen, f, "tool_choice"))
+    bool forced = chat->tool_choice == RWKV_TOOL_REQUIRED || chat->tool_choice == RWKV_TOOL_NAMED;
+    if (f->error->status)
         return;
-    rwkv_status status = rwkv_chat_call_schema(chat, several, NULL, 0, &size, &err);
-    if (status == RWKV_OK && !(text = rw_alloc(size + 1, 1)))
-        status = rw_fail(&err, RWKV_ERROR_MEMORY, "no memory for a schema of %zu bytes", size);
-    if (status == RWKV_OK)
-        status = rwkv_chat_call_schema(chat, several, text, size + 1, &size, &err);
-    if (status == RWKV_OK)
-        status = rwkv_grammar_from_schema(text, size, &gen->grammar, &err);
-    have_grammar(gen, f, "tools", status, &err);
-    rw_free(text);
+    if (forced && may_have_one(gen, f, "tool_choice"))
+        have_grammar(gen, f, "tools", make_call_grammar(gen, &err), &err);
+    else if (chat->tool_choice == RWKV_TOOL_AUTO && chat->n_tools > 0)
+        constrain_calls(gen);
 }
 
 /* {"type": "text" | "json_object"} or {"type": "json_schema", "json_schema": {"schema": {…}}} */
