@@ -38,7 +38,8 @@ def wanted_files(libdir, version):
     pages = project.sources(".md", folders=("docs/cli",))
     names = [page.stem for page in pages if page.stem != "README"]
     return (["bin/rwkv", f"{libdir}/librwkv.a", f"{libdir}/librwkv.so", f"{libdir}/librwkv.so.0",
-             f"{libdir}/librwkv.so.{version}", f"{libdir}/pkgconfig/rwkv.pc"]
+             f"{libdir}/librwkv.so.{version}", f"{libdir}/pkgconfig/rwkv.pc",
+             "lib/systemd/system/rwkv.service", "lib/sysusers.d/rwkv.conf"]
             + [str(path) for path in project.sources(".h", folders=("include",))]
             + [f"share/man/man1/{'rwkv' if n == 'rwkv' else 'rwkv-' + n}.1" for n in names])
 

@@ -57,7 +57,6 @@ static const int plain[] = {
     SYS_munmap,
     SYS_mremap,
     SYS_madvise,
-    SYS_mincore,
     SYS_msync,
     SYS_mlock,
     SYS_munlock,
@@ -118,7 +117,6 @@ static const int plain[] = {
     /* threads, signals, the end */
     SYS_sched_yield,
     SYS_sched_getaffinity,
-    SYS_sched_setaffinity,
     SYS_set_robust_list,
     SYS_set_tid_address,
     SYS_rseq,
