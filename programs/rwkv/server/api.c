@@ -117,6 +117,8 @@ static void add_fields(struct rw_call *call)
     const char *origin = rw_auth_origin(call->server->auth, call->x);
     rw_http_add_field(call->x, "X-Request-Id", call->id);
     rw_http_add_field(call->x, "Vary", "Origin");
+    if (call->server->draining)
+        rw_http_add_field(call->x, "Connection", "close");
     if (!origin)
         return;
     rw_http_add_field(call->x, "Access-Control-Allow-Origin", origin);

@@ -81,14 +81,15 @@ struct rw_embed *rw_embed_read_inputs(struct rw_call *call, const char *name,
 
 /* --- tokens ----------------------------------------------------------------------------------- */
 
-static void read_ids(struct rw_fields *f, const json_t *list, struct rw_tokens *to)
+static void read_ids(struct rw_fields *f, const json_t *list, size_t n_vocab, struct rw_tokens *to)
 {
     rwkv_error err;
     for (size_t i = 0; i < json_array_size(list) && !f->error->status; i++) {
         const json_t *id = json_array_get(list, i);
         json_int_t value = json_integer_value(id);
-        if (!json_is_integer(id) || value < 0 || value > INT32_MAX)
-            rw_field_fail(f, "input", "wanted ids of tokens, found %s", rw_kind_of(id));
+        if (!json_is_integer(id) || value < 0 || (size_t)value >= n_vocab)
+            rw_field_fail(f, "input", "wanted ids from 0 to %zu, found %s at %zu", n_vocab - 1,
+                          json_is_integer(id) ? "another" : rw_kind_of(id), i);
         else if (rw_tokens_add(to, (int32_t)value, &err) != RWKV_OK)
             rw_api_fail_with(f->error, &err);
     }
@@ -104,7 +105,7 @@ static void fill_job(struct rw_embed *embed, size_t i)
     const json_t *input = embed->inputs[i];
     rw_job_init(job, RW_JOB_EMBED, call->served);
     if (json_is_array(input))
-        read_ids(&call->fields, input, &tokens);
+        read_ids(&call->fields, input, call->served->info.n_vocab, &tokens);
     else if (!json_is_string(input))
         rw_field_fail(&call->fields, "input", "wanted a text, found %s", rw_kind_of(input));
     else if (rw_encode(call->served->vocab, json_string_value(input), json_string_length(input),

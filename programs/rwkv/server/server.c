@@ -49,9 +49,23 @@ static void preload(struct rw_server *s)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
+/* Whether a request is under way that was not refused. */
+static bool is_busy(const struct rw_server *s)
+{
+    for (const struct rw_call *call = s->calls; call; call = call->next)
+        if (call->x && call->route && !call->error.status &&
+            !(call->route->flags & RW_ROUTE_DRAINING))
+            return true;
+    return false;
+}
+
+/* While something is under way, new requests are told that the server is about to end. */
 static void look_whether_done(void *user)
 {
     struct rw_server *s = user;
+    if (is_busy(s))
+        return;
+    rw_http_drain(s->http);
     if (rw_http_exchanges(s->http) == 0)
         rw_loop_stop(s->loop);
 }
@@ -102,7 +116,6 @@ static void on_signal(void *user, int signal)
     rw_access_log_note(s->log, "%s: finishing %zu requests", names[signal],
                        rw_http_exchanges(s->http));
     rw_notify_say(s->notify, "STOPPING=1");
-    rw_http_drain(s->http);
     rw_timer_start(s->loop, &s->drain_look, 0, DRAIN_LOOK_MS, look_whether_done, s);
     rw_timer_start(s->loop, &s->drain_end, (uint64_t)(s->options.drain_seconds * 1000), 0,
                    out_of_time, s);

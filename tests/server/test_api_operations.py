@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Running a server: loading, models that come and go, clients that leave, deadlines, the end."""
+import contextlib
+import http.client
+import json
+import pathlib
+import signal
+import tempfile
+import threading
+import time
+import unittest
+
+import serving
+
+ENDLESS = {"prompt": "a", "max_tokens": 1000000, "stream": True, "logit_bias": {"0": -100}}
+
+
+def begin(server, **more):
+    """An answer without an end, of which something has come: (connection, response)."""
+    connection, response = server.begin("/v1/completions", {**ENDLESS, **more})
+    if not response.readline().startswith(b"data: {"):
+        raise AssertionError("no stream")
+    return connection, response
+
+
+def leave(held):
+    held[1].close()
+    held[0].close()
+
+
+def finish(held):
+    """Read the rest of a stream: whether it is whole."""
+    try:
+        return held[1].read().endswith(b"data: [DONE]\n\n")
+    except (http.client.HTTPException, OSError):
+        return False
+
+
+class Leaving(serving.Case):
+    def working(self):
+        return self.server.metric("sequences_working")
+
+    def test_generation_stops_when_the_client_leaves(self):
+        for path, body in (("/v1/completions", ENDLESS), ("/v1/completions", {**ENDLESS, "n": 3}),
+                           ("/v1/completions", {**ENDLESS, "stream": False}),
+                           ("/api/generate", {"prompt": "a", "options": {
+                               "num_predict": 1000000}, "raw": True, "grammar": ""})):
+            with self.subTest(path=path, stream=body.get("stream")):
+                connection = self.server.connect()
+                self.server.send(connection, "POST", path, body)
+                serving.wait_for(lambda: self.working() >= 1)
+                start = time.monotonic()
+                connection.close()
+                serving.wait_for(lambda: self.working() == 0)
+                self.assertLess(time.monotonic() - start, 60)
+        self.assertEqual(self.ask("GET", "/health").json["working"], 0)
+
+    def test_an_embedding_that_nobody_waits_for(self):
+        with contextlib.closing(self.server.connect()) as connection:
+            self.server.send(connection, "POST", "/v1/embeddings",
+                             {"input": ["x" * 40000] * 40})
+            serving.wait_for(lambda: self.working() > 0)
+        serving.wait_for(lambda: self.working() == 0 and
+                         self.server.metric("sequences_waiting") == 0)
+
+    def test_others_go_on_meanwhile(self):
+        body = {"prompt": "abc", "seed": 4, "max_tokens": 50, "logit_bias": {"0": -100}}
+        wanted = self.post("/v1/completions", body)["choices"]
+        held = [begin(self.server) for _ in range(3)]
+        self.assertEqual(self.post("/v1/completions", body)["choices"], wanted)
+        leave(held.pop())
+        self.assertEqual(self.post("/v1/completions", body)["choices"], wanted)
+        for each in held:
+            leave(each)
+
+
+class Deadlines(serving.Case):
+    options = ["--request-timeout", "0.5"]
+
+    def test_an_answer_is_cut_at_the_deadline(self):
+        held = begin(self.server)
+        last = held[1].read().split(b"\n\n")[-3]
+        self.assertEqual(json.loads(last[6:])["choices"][0]["finish_reason"], "length")
+        leave(held)
+        reply = self.post("/v1/completions", {**ENDLESS, "stream": False})
+        self.assertEqual(reply["choices"][0]["finish_reason"], "length")
+        self.assertGreater(reply["usage"]["completion_tokens"], 0)
+
+
+class End(unittest.TestCase):
+    def test_what_was_begun_is_finished_and_new_requests_are_refused(self):
+        with serving.Server("--drain-timeout", "100") as server:
+            body = {**ENDLESS, "max_tokens": 3000, "seed": 1}
+            held = [begin(server, **body) for _ in range(8)]
+            with contextlib.closing(server.connect()) as idle:
+                server.send(idle, "GET", "/health")
+                idle.getresponse().read()
+                server.signal(signal.SIGTERM)
+                serving.wait_for(lambda: "SIGTERM" in server.said())
+                for reply in (server.post("/v1/completions", {"prompt": "a"}),):
+                    self.assertEqual(reply.status, 503)
+                    self.assertEqual(reply.json["error"]["code"], "shutting_down")
+                    self.assertGreaterEqual(int(reply.headers["Retry-After"]), 1)
+                    self.assertEqual(reply.headers["Connection"].lower(), "close")
+                server.send(idle, "GET", "/health")
+                health = serving.Reply(idle.getresponse())
+                self.assertEqual((health.status, health.json["status"]), (503, "ending"))
+            self.assertTrue(all([finish(each) for each in held]))
+            for each in held:
+                leave(each)
+            self.assertEqual(server.process.wait(serving.PATIENCE), 0)
+
+    def test_no_request_is_lost_under_load(self):
+        with serving.Server("--drain-timeout", "100") as server:
+            body = {"prompt": "a", "max_tokens": 60, "seed": 2, "logit_bias": {"0": -100}}
+            wanted = server.post("/v1/completions", body).json["choices"]
+            seen, stop = [], threading.Event()
+
+            def load():
+                while not stop.is_set():
+                    try:
+                        seen.append(server.post("/v1/completions", body))
+                    except ConnectionRefusedError:
+                        return
+            threads = [threading.Thread(target=load) for _ in range(6)]
+            for thread in threads:
+                thread.start()
+            serving.wait_for(lambda: len(seen) > 20)
+            server.signal(signal.SIGTERM)
+            self.assertEqual(server.process.wait(serving.PATIENCE), 0)
+            stop.set()
+            for thread in threads:
+                thread.join(serving.PATIENCE)
+            for reply in seen:
+                if reply.status == 200:
+                    self.assertEqual(reply.json["choices"], wanted)
+                else:
+                    self.assertEqual(reply.status, 503)
+
+    def test_time_to_finish_is_limited(self):
+        with serving.Server("--drain-timeout", "0.2") as server:
+            held = begin(server)
+            server.signal(signal.SIGTERM)
+            self.assertEqual(server.process.wait(serving.PATIENCE), 0)
+            self.assertFalse(finish(held))
+            leave(held)
+
+    def test_a_second_signal_ends_it_at_once(self):
+        for first, second in ((signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)):
+            with serving.Server("--drain-timeout", "1000") as server:
+                held = begin(server)
+                server.signal(first)
+                serving.wait_for(lambda: "finishing" in server.said())
+                server.signal(second)
+                self.assertEqual(server.process.wait(serving.PATIENCE), 0)
+                leave(held)
+
+    def test_states_are_saved_at_the_end(self):
+        with tempfile.TemporaryDirectory() as folder:
+            body = {"prompt": "remember this", "max_tokens": 3, "seed": 1}
+            for cached in (0, len(body["prompt"])):
+                with serving.Server("--state-dir", folder) as server:
+                    usage = server.post("/v1/completions", body).json["usage"]
+                    self.assertEqual(usage["prompt_tokens_details"]["cached_tokens"], cached)
+                    self.assertEqual(server.stop(), 0)
+
+
+class Models(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        for name, shape in (("one", "2,64,288,f32"), ("two", "2,64,288,f16"),
+                            ("three", "1,64,288,f32")):
+            serving.make_model(cls.folder / f"{name}.gguf", shape)
+        (cls.folder / "notes.txt").write_text("no model", encoding="utf-8")
+
+    def serve(self, *options):
+        return serving.Server("--models", self.folder, "--vocab",
+                              serving.folder() / "vocabulary.txt", *options, model=False)
+
+    def loaded(self, server):
+        return {m["id"] for m in server.ask("GET", "/v1/models").json["data"] if m["loaded"]}
+
+    def use(self, server, model, **more):
+        return server.post("/v1/completions", {"model": model, "prompt": "a", "max_tokens": 2,
+                                               "seed": 1, **more})
+
+    def test_opened_on_demand(self):
+        with self.serve("--lazy") as server:
+            listed = [m["id"] for m in server.ask("GET", "/v1/models").json["data"]]
+            self.assertEqual(listed, ["one", "three", "two"])
+            self.assertEqual(self.loaded(server), set())
+            reply = self.use(server, "two")
+            self.assertEqual((reply.status, reply.json["model"]), (200, "two"))
+            self.assertEqual(self.loaded(server), {"two"})
+            self.assertEqual(self.use(server, "three:latest").json["model"], "three")
+            self.assertEqual(self.loaded(server), {"two", "three"})
+            serving.make_model(self.folder / "late.gguf", "1,64,288,f32")
+            try:
+                self.assertEqual(self.use(server, "late").status, 200)
+            finally:
+                (self.folder / "late.gguf").unlink()
+
+    def test_many_want_the_same_at_once(self):
+        with self.serve("--lazy") as server:
+            replies = []
+            threads = [threading.Thread(target=lambda: replies.append(self.use(server, "one")))
+                       for _ in range(12)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(serving.PATIENCE)
+            self.assertEqual([r.status for r in replies], [200] * 12)
+            self.assertEqual(len({r.json["choices"][0]["text"] for r in replies}), 1)
+
+    def test_closed_when_not_used(self):
+        with self.serve("--keep-alive", "0") as server:
+            for _ in range(30):
+                self.assertEqual(self.use(server, "one").status, 200)
+                self.assertEqual(self.use(server, "two").status, 200)
+            serving.wait_for(lambda: not self.loaded(server))
+
+    def test_ollama_says_how_long_to_keep_it(self):
+        with self.serve("--lazy", "--keep-alive", "-1") as server:
+            body = {"model": "one", "prompt": "a", "stream": False, "options": {"num_predict": 1}}
+            for keep, stays in ((-1, True), ("10m", True), (0, False), ("5m", True),
+                                ("0s", False)):
+                reply = server.post("/api/generate", {**body, "keep_alive": keep})
+                self.assertEqual(reply.status, 200, reply.body)
+                serving.wait_for(lambda: ("one" in self.loaded(server)) == stays)
+            loaded = server.post("/api/generate", {"model": "one"}).json
+            self.assertEqual((loaded["done"], loaded["done_reason"]), (True, "load"))
+            self.assertEqual(self.loaded(server), {"one"})
+            unloaded = server.post("/api/generate", {"model": "one", "keep_alive": 0}).json
+            self.assertEqual(unloaded["done_reason"], "unload")
+            serving.wait_for(lambda: not self.loaded(server))
+
+    def test_memory_is_limited(self):
+        with self.serve("--lazy", "--models-memory", "4M") as server:
+            self.use(server, "one")
+            self.use(server, "three")
+            self.assertEqual(self.loaded(server), {"three"})
+            held = begin(server, model="three")
+            reply = self.use(server, "one")
+            self.assertEqual(reply.status, 503, reply.body)
+            self.assertEqual(reply.json["error"]["code"], "no_memory")
+            leave(held)
+            serving.wait_for(lambda: self.use(server, "one").status == 200)
+            self.assertEqual(self.loaded(server), {"one"})
+
+    def test_a_file_that_is_no_model(self):
+        (self.folder / "bad.gguf").write_bytes(b"GGUF, but no more")
+        try:
+            with self.serve("--lazy") as server:
+                for _ in range(2):
+                    reply = self.use(server, "bad")
+                    self.assertEqual(reply.status, 500)
+                    self.assertEqual(reply.json["error"]["code"], "model_not_opened")
+                self.assertEqual(self.use(server, "one").status, 200)
+        finally:
+            (self.folder / "bad.gguf").unlink()
+
+
+class Watching(serving.Case):
+    def test_metrics_count_what_was_done(self):
+        names = ("prompt_tokens_total", "cached_tokens_total",
+                 'generated_tokens_total{finish="length"}',
+                 'choices_total{finish="length"}',
+                 'requests_total{path="/v1/completions",status="200"}')
+        body = {"prompt": "count me", "max_tokens": 5, "logit_bias": {"0": -100}, "n": 2}
+        self.post("/v1/completions", {**body, "prompt": "first"})
+        before = [self.server.metric(name) for name in names]
+        self.post("/v1/completions", body)
+        self.post("/v1/completions", body)
+        after = [self.server.metric(name) for name in names]
+        self.assertEqual([a - b for a, b in zip(after, before)], [16, 8, 20, 4, 2])
+        text = self.ask("GET", "/metrics").body.decode()
+        for name in ("time_to_first_token", "time_between_tokens", "queue_wait",
+                     "request_duration"):
+            self.assertRegex(text, rf"rwkv_{name}_seconds_count [1-9]")
+
+    def test_logs_keep_prompts_to_themselves(self):
+        self.post("/v1/completions", {"prompt": "between us", "max_tokens": 1})
+        serving.wait_for(lambda: "POST /v1/completions" in self.server.said())
+        self.assertNotIn("between us", self.server.said())
+
+
+if __name__ == "__main__":
+    serving.main()
