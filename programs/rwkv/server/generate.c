@@ -40,7 +40,7 @@ static void free_gen(struct rw_call *call)
     rw_free(gen->jobs);
     rw_free(gen->choices);
     rw_free(gen->biases);
-    rwkv_grammar_free(gen->grammar);
+    rw_grammars_release(call->server->grammars, gen->grammar);
     rwkv_chat_prompt_fini(&gen->prompt);
     rw_conversation_fini(&gen->conversation);
     rw_free(gen);

@@ -87,7 +87,7 @@ struct rw_gen {
     rwkv_generate_options options;
     const char *stops[RW_MAX_STOPS + 1];
     rwkv_logit_bias *biases; /* owned */
-    rwkv_grammar *grammar;   /* owned */
+    rwkv_grammar *grammar;   /* held */
     rwkv_call_options calls; /* to which the grammar is limited, if the options say so */
     const char *state;       /* begin with this one */
     bool return_state, no_cache;

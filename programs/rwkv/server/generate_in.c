@@ -144,6 +144,13 @@ static void have_grammar(struct rw_gen *gen, struct rw_fields *f, const char *na
     gen->options.grammar = gen->grammar;
 }
 
+static rwkv_status hold_grammar(struct rw_gen *gen, enum rw_grammar_kind kind, const char *text,
+                                rwkv_error *err)
+{
+    return rw_grammars_hold(gen->call->server->grammars, kind, text, strlen(text), &gen->grammar,
+                            err);
+}
+
 static bool may_have_one(struct rw_gen *gen, struct rw_fields *f, const char *name)
 {
     if (gen->grammar)
@@ -156,7 +163,8 @@ void rw_gen_set_json(struct rw_gen *gen)
     rwkv_error err;
     struct rw_fields *f = &gen->call->fields;
     if (may_have_one(gen, f, "response_format"))
-        have_grammar(gen, f, "response_format", rwkv_grammar_any_object(&gen->grammar, &err), &err);
+        have_grammar(gen, f, "response_format", hold_grammar(gen, RW_GRAMMAR_OBJECT, "", &err),
+                     &err);
 }
 
 void rw_gen_set_schema(struct rw_gen *gen, struct rw_fields *f, const char *name,
@@ -171,8 +179,7 @@ void rw_gen_set_schema(struct rw_gen *gen, struct rw_fields *f, const char *name
     else if (strlen(text) > RW_MAX_GRAMMAR)
         rw_field_fail(f, name, "wanted at most %d bytes", RW_MAX_GRAMMAR);
     else
-        have_grammar(gen, f, name,
-                     rwkv_grammar_from_schema(text, strlen(text), &gen->grammar, &err), &err);
+        have_grammar(gen, f, name, hold_grammar(gen, RW_GRAMMAR_SCHEMA, text, &err), &err);
     free(text);
 }
 
@@ -180,8 +187,7 @@ void rw_gen_set_gbnf(struct rw_gen *gen, struct rw_fields *f, const char *name, 
 {
     rwkv_error err;
     if (may_have_one(gen, f, name))
-        have_grammar(gen, f, name, rwkv_grammar_from_gbnf(text, strlen(text), &gen->grammar, &err),
-                     &err);
+        have_grammar(gen, f, name, hold_grammar(gen, RW_GRAMMAR_GBNF, text, &err), &err);
 }
 
 /* What calls of the conversation's tools may be. */
@@ -196,7 +202,7 @@ static rwkv_status make_call_grammar(struct rw_gen *gen, rwkv_error *err)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a schema of %zu bytes", size);
     rwkv_status status = rwkv_chat_call_schema(chat, several, text, size + 1, &size, err);
     if (status == RWKV_OK)
-        status = rwkv_grammar_from_schema(text, size, &gen->grammar, err);
+        status = hold_grammar(gen, RW_GRAMMAR_SCHEMA, text, err);
     rw_free(text);
     return status;
 }

@@ -320,7 +320,6 @@ static void answer(struct entry *e, const struct rw_api_error *error)
         hold(e); /* all at once, that none of them closes it for the others */
     while (want) {
         struct rw_want *next = want->next;
-        want->waiting = false;
         want->fn(want->user, error ? NULL : e->served, error);
         want = next;
     }
@@ -345,12 +344,7 @@ static void opened(struct rw_task *task)
     e->served = e->made;
     e->made = NULL;
     e->about.loaded = true;
-    if (e->wants)
-        answer(e, NULL);
-    else {
-        hold(e); /* those who wanted it have gone */
-        rw_models_release(e->models, e->served, NAN);
-    }
+    answer(e, NULL);
 }
 
 static void open_in_background(struct rw_task *task)
@@ -425,7 +419,6 @@ void rw_models_want(struct rw_models *m, const char *name, struct rw_want *want)
         end = &(*end)->next;
     *end = want;
     want->next = NULL;
-    want->waiting = true;
     if (e->opening)
         return;
     e->opening = true;
@@ -433,27 +426,11 @@ void rw_models_want(struct rw_models *m, const char *name, struct rw_want *want)
     rw_background_do(m->background, &e->task);
 }
 
-void rw_models_forget(struct rw_models *m, struct rw_want *want)
-{
-    for (size_t i = 0; want->waiting && i < m->n; i++)
-        for (struct rw_want **at = &m->list[i]->wants; *at; at = &(*at)->next)
-            if (*at == want) {
-                *at = want->next;
-                want->waiting = false;
-                return;
-            }
-}
-
 /* --- holding ---------------------------------------------------------------------------------- */
 
 static void expire(void *user)
 {
     close_entry(user);
-}
-
-struct rw_served *rw_models_hold(struct rw_models *m, struct rw_served *served)
-{
-    return hold(find(m, served->name));
 }
 
 void rw_models_release(struct rw_models *m, struct rw_served *served, double keep_seconds)

@@ -81,17 +81,14 @@ struct rw_want {
     void (*fn)(void *user, struct rw_served *served, const struct rw_api_error *error);
     void *user;
     struct rw_want *next; /* of the implementation */
-    bool waiting;
 };
 
 /* Hold a model; `want` is borrowed until its function has been called, which may be at once. Of an
  * unknown name comes 404. */
 void rw_models_want(struct rw_models *models, const char *name, struct rw_want *want);
-void rw_models_forget(struct rw_models *models, struct rw_want *want); /* not waiting: fine */
 
-/* One more holder of a model that is held already. */
-struct rw_served *rw_models_hold(struct rw_models *models, struct rw_served *served);
-/* One fewer. When it is the last, the model stays for keep_seconds (NAN: as the options say). */
+/* One holder fewer. When it is the last, the model stays for keep_seconds (NAN: as the options
+ * say). */
 void rw_models_release(struct rw_models *models, struct rw_served *served, double keep_seconds);
 
 #endif

@@ -11,6 +11,7 @@
 #include "server/confine.h"
 #include "server/notify.h"
 
+#define GRAMMARS_KEPT 16 /* that no request uses now */
 #define DRAIN_LOOK_MS 20 /* how often is looked whether all requests are over */
 
 /* --- the first model -------------------------------------------------------------------------- */
@@ -131,6 +132,7 @@ static rwkv_status open_outside(struct rw_server *s, rwkv_error *err)
     RW_TRY(rw_auth_new(&o->auth, &o->http, &s->auth, err));
     RW_TRY(rw_access_log_new(&o->log, &s->log, err));
     RW_TRY(rw_metrics_new(&s->metrics, err));
+    RW_TRY(rw_grammars_new(GRAMMARS_KEPT, &s->grammars, err));
     RW_TRY(rw_loop_new(&s->loop, err));
     RW_TRY(rw_loop_signals(s->loop, on_signal, s, err));
     RW_TRY(rw_notify_new(&s->notify, s->loop, err));
@@ -208,6 +210,7 @@ void rw_server_free(struct rw_server *s)
     free_calls(s);
     rw_models_free(s->models);
     rwkv_store_close(s->store);
+    rw_grammars_free(s->grammars);
     rw_metrics_free(s->metrics);
     rw_access_log_free(s->log);
     rw_auth_free(s->auth);

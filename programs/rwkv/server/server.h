@@ -18,6 +18,7 @@
 #include "server/access_log.h"
 #include "server/auth.h"
 #include "server/background.h"
+#include "server/grammars.h"
 #include "server/http.h"
 #include "server/loop.h"
 #include "server/metrics.h"
@@ -63,6 +64,7 @@ struct rw_server {
     struct rw_background *background;
     struct rw_http *http;
     struct rw_models *models;
+    struct rw_grammars *grammars;
     struct rw_worker *worker;
     rwkv_store *store; /* NULL: none */
     struct rw_auth *auth;
