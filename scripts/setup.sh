@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Install what building and testing needs and this machine lacks; do nothing when all is there.
 #
-#     scripts/setup.sh [build] [test] [fuzz] [arm]      the sets of things wanted; default: build
+#     scripts/setup.sh [build] [test] [fuzz] [browser] [arm]      the sets of things wanted; default: build
 #
 # Asks for root (sudo, else su) only when something has to be installed. Debian and its kin only: on
 # other systems it says what is missing.
@@ -16,6 +16,7 @@ pc:sqlite3=libsqlite3-dev pc:libmicrohttpd=libmicrohttpd-dev pc:gnutls=libgnutls
 pc:cmocka=libcmocka-dev'
 test='cmd:g++=g++ cmd:clang-format=clang-format pc:ompi-c=libopenmpi-dev cmd:mpirun=openmpi-bin'
 fuzz='cmd:clang=clang lib:clang_rt.fuzzer=libclang-rt-14-dev'
+browser='cmd:chromium=chromium'
 arm='cmd:aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu arm-h:stdio.h=libc6-dev-arm64-cross
 cmd:qemu-aarch64=qemu-user
 arm-pc:jansson=libjansson-dev:arm64 arm-pc:zlib=zlib1g-dev:arm64 arm-pc:nettle=nettle-dev:arm64
@@ -45,6 +46,7 @@ missing()
         build) list=$build ;;
         test) list=$test ;;
         fuzz) list=$fuzz ;;
+        browser) list=$browser ;;
         arm) list=$arm ;;
         *) echo "setup.sh: unknown set '$set'" >&2 && exit 2 ;;
         esac

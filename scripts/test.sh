@@ -53,6 +53,9 @@ arm()
 
 logs=
 scripts/setup.sh build test
+if command -v npm >/dev/null && ! scripts/setup.sh browser; then
+    echo "== without Chromium the tests of the chat page are skipped"
+fi
 for kind in "$@"; do
     case $kind in
     release) suite release build ;;

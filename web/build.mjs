@@ -7,7 +7,9 @@ import path from "node:path";
 
 const root = import.meta.dirname;
 const require = createRequire(import.meta.url);
-const shared = { bundle: true, target: "es2022", charset: "utf8", logLevel: "warning", absWorkingDir: root };
+const shared = {
+    bundle: true, target: "es2022", charset: "utf8", logLevel: "warning", absWorkingDir: root,
+};
 
 /** The folder of the package that a bundled file belongs to: node_modules/NAME. */
 function packageOf(file) {
@@ -48,7 +50,8 @@ async function buildPage() {
 }
 
 async function buildTests() {
-    const names = (await readdir(path.join(root, "test"))).filter((name) => name.endsWith(".test.ts"));
+    const all = await readdir(path.join(root, "test"));
+    const names = all.filter((name) => name.endsWith(".test.js"));
     await rm(path.join(root, "build"), { recursive: true, force: true });
     await build({
         ...shared, entryPoints: names.map((name) => `test/${name}`), outdir: "build",

@@ -17,7 +17,7 @@ export function CodeBlock({ code, language }: { code: string; language: string }
     return <div class="code">
         <div class="code-head"><span>{name || "text"}</span>
             <CopyButton text={code} label="Copy code" /></div>
-        <pre tabIndex={0} role="region" aria-label={name ? `Code, ${name}` : "Code"}>
+        <pre tabIndex={0} role="group" aria-label={name ? `Code, ${name}` : "Code"}>
             <code>{spans(coloured)}</code></pre>
     </div>;
 }

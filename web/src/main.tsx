@@ -11,7 +11,7 @@ import { Composer } from "./composer";
 import { Messages } from "./messages";
 import { KeyDialog, Panel, panelOpen } from "./panel";
 import { startSettings } from "./settings";
-import { ConfirmDelete, newChat, Sidebar, sidebarOpen } from "./sidebar";
+import { closeSidebar, ConfirmDelete, newChat, Sidebar, sidebarOpen } from "./sidebar";
 import * as state from "./state";
 import { titleOf } from "./tree";
 
@@ -78,7 +78,7 @@ function Page(): VNode {
     return <div class="page">
         <a class="skip" href="#message">To the message</a>
         <Sidebar narrow={narrow} />
-        {covered && <div class="shade" onClick={() => { sidebarOpen.value = false; }} />}
+        {covered && <div class="shade" onClick={closeSidebar} />}
         <main inert={covered}>
             <Header narrow={narrow} />
             {problem && <div class="problem bar" role="alert"><p>{problem}</p>

@@ -12,6 +12,7 @@ import { decodeEntities } from "./entities";
 
 const DEEPEST = 24; // levels of lists and quotations
 const LONGEST = 200_000; // characters; longer texts stay plain
+const MOST_MARKS = 1500; // of emphasis in a paragraph
 const schemes = ["http:", "https:", "mailto:"];
 
 /** An address that may be followed, or null. Relative ones mean nothing in an answer. */
@@ -82,7 +83,7 @@ function ListBlock({ list, depth }: { list: Tokens.List; depth: number }): VNode
 
 function TableBlock({ table, depth }: { table: Tokens.Table; depth: number }): VNode {
     const aligned = (cell: Tokens.TableCell): string => (cell.align ? `to-${cell.align}` : "");
-    return <div class="wide" role="region" aria-label="Table" tabIndex={0}><table>
+    return <div class="wide" role="group" aria-label="Table" tabIndex={0}><table>
         <thead><tr>{table.header.map((cell) =>
             <th scope="col" class={aligned(cell)}>{inlines(cell.tokens, depth)}</th>)}</tr></thead>
         <tbody>{table.rows.map((row) => <tr>{row.map((cell) =>
@@ -138,9 +139,14 @@ class Block extends Component<{ token: Token; links: number }> {
     }
 }
 
-/** Lists and quotations inside one another, to a depth that no text needs, cost time and stack. */
+/** Lists and quotations to a depth, and marks of emphasis in a number, that no text needs: they cost
+ *  stack, or time that grows with the square of them. */
 function isTangled(text: string): boolean {
-    return /^(?:[ \t]*(?:>|[-*+]|\d{1,9}[.)])){32}/m.test(text);
+    if (/^(?:[ \t]*(?:>|(?:[-*+]|\d{1,9}[.)])(?=[ \t]))){32}/m.test(text)
+        || /^ {80,}(?:>|[-*+] )/m.test(text))
+        return true;
+    return text.replace(/^```[^]*?^```/gm, "").split(/\n[ \t]*\n/)
+        .some((paragraph) => paragraph.split(/[*_~]/).length > MOST_MARKS);
 }
 
 /** The tokens of a text; null where it is better shown as it is. */

@@ -2,7 +2,7 @@
 // The panel of settings, and the question for a key.
 import { signal } from "@preact/signals";
 import type { VNode } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { tryAgain } from "./answer";
 import { IconButton } from "./buttons";
 import { download } from "./download";
@@ -19,47 +19,47 @@ export const panelOpen = signal(false);
 interface NumberField {
     name: RangeName;
     label: string;
-    step: string;
     help: string;
 }
 
 const numbers: NumberField[] = [
-    { name: "temperature", label: "Temperature", step: "0.05", help: "0 always takes the likeliest" },
-    { name: "top_p", label: "Top P", step: "0.01", help: "likeliest tokens up to this share" },
-    { name: "top_k", label: "Top K", step: "1", help: "so many tokens; 0 is no limit" },
-    { name: "min_p", label: "Min P", step: "0.01", help: "of the likeliest one's probability" },
-    { name: "typical_p", label: "Typical P", step: "0.01", help: "close to the expected surprise" },
-    { name: "alpha_presence", label: "Presence", step: "0.05", help: "against saying it again" },
-    { name: "alpha_frequency", label: "Frequency", step: "0.05", help: "for each time it was said" },
-    { name: "alpha_decay", label: "Decay", step: "0.001", help: "how slowly the two are forgotten" },
-    { name: "seed", label: "Seed", step: "1", help: "the same seed, the same answer" },
-    { name: "max_tokens", label: "Most tokens", step: "1", help: "of an answer, with its thought" },
+    { name: "temperature", label: "Temperature", help: "0 always takes the likeliest" },
+    { name: "top_p", label: "Top P", help: "likeliest tokens up to this share" },
+    { name: "top_k", label: "Top K", help: "so many tokens; 0 is no limit" },
+    { name: "min_p", label: "Min P", help: "of the likeliest one's probability" },
+    { name: "typical_p", label: "Typical P", help: "close to the expected surprise" },
+    { name: "alpha_presence", label: "Presence", help: "against saying it again" },
+    { name: "alpha_frequency", label: "Frequency", help: "for each time it was said" },
+    { name: "alpha_decay", label: "Decay", help: "how slowly the two are forgotten" },
+    { name: "seed", label: "Seed", help: "the same seed, the same answer" },
+    { name: "max_tokens", label: "Most tokens", help: "of an answer, with its thought" },
 ];
 
 function SamplingField({ field }: { field: NumberField }): VNode {
     const { sampling } = state.choices.value;
+    const [wrong, setWrong] = useState<string | null>(null); // what was written, if it cannot be
     const [least, most] = ranges[field.name];
     const id = `sampling-${field.name}`;
-    const change = (input: HTMLInputElement): void => {
+    const change = (text: string): void => {
         const next = { ...state.choices.peek().sampling };
-        const wrong = input.value !== "" || input.validity.badInput
-            ? !isInRange(field.name, input.valueAsNumber) : false;
-        input.setCustomValidity(wrong ? `a number from ${least} to ${most}` : "");
-        input.setAttribute("aria-invalid", String(wrong));
-        if (wrong)
+        const number = Number(text);
+        const fits = text.trim() === "" || isInRange(field.name, number);
+        setWrong(fits ? null : text);
+        if (!fits)
             return;
         delete next[field.name];
-        if (input.value !== "")
-            next[field.name] = input.valueAsNumber;
+        if (text.trim() !== "")
+            next[field.name] = number;
         state.choose({ sampling: next });
     };
     return <div class="field">
         <label for={id}>{field.label}</label>
-        <input id={id} type="number" inputMode="decimal" min={least} max={most} step={field.step}
-            placeholder="server's" value={sampling[field.name] ?? ""}
+        <input id={id} inputMode="decimal" autocomplete="off" placeholder="server's"
+            value={wrong ?? sampling[field.name] ?? ""} aria-invalid={wrong !== null}
             aria-describedby={`${id}-help`}
-            onChange={(event) => change(event.currentTarget)} />
-        <small id={`${id}-help`}>{field.help}</small>
+            onChange={(event) => change(event.currentTarget.value)} />
+        <small id={`${id}-help`}>{wrong === null ? field.help
+            : `wanted a number from ${least} to ${most}`}</small>
     </div>;
 }
 

@@ -19,6 +19,12 @@ export function focusMessage(): void {
     document.getElementById("message")?.focus();
 }
 
+/** Back to the page, which takes no focus until it is drawn again. */
+export function closeSidebar(): void {
+    sidebarOpen.value = false;
+    requestAnimationFrame(() => document.getElementById("menu")?.focus());
+}
+
 export function newChat(): void {
     state.openId.value = "";
     sidebarOpen.value = false;
@@ -134,10 +140,6 @@ export function ConfirmDelete(): VNode | null {
 
 export function Sidebar({ narrow }: { narrow: boolean }): VNode {
     const open = sidebarOpen.value;
-    const close = (): void => {
-        sidebarOpen.value = false;
-        document.getElementById("menu")?.focus();
-    };
     useEffect(() => {
         if (narrow && open)
             document.getElementById("new-chat")?.focus();
@@ -145,12 +147,12 @@ export function Sidebar({ narrow }: { narrow: boolean }): VNode {
     return <nav id="sidebar" class={open ? "open" : ""} aria-label="Conversations"
         inert={narrow && !open} onKeyDown={(event) => {
             if (event.key === "Escape" && narrow)
-                close();
+                closeSidebar();
         }}>
         <div class="row">
             <button type="button" id="new-chat" class="wide-button" onClick={newChat}>
                 <Icon name="plus" /> New chat</button>
-            {narrow && <IconButton icon="close" label="Close the list" onClick={close} />}
+            {narrow && <IconButton icon="close" label="Close the list" onClick={closeSidebar} />}
         </div>
         <ul>{state.conversations.value.map((c) => <Item key={c.id} conversation={c} />)}</ul>
         <Transfer />

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The chat page as it is served: to browsers alone, byte by byte what web/dist has, kept by browsers
-but asked about, and allowed to do nothing but itself."""
+"""The chat page as it is served: to browsers alone, byte by byte what web/dist has, kept by
+browsers but asked about, and allowed to do nothing but itself."""
 import os
 import pathlib
 import re
