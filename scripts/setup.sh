@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Install what building and testing needs and this machine lacks; do nothing when all is there.
 #
-#     scripts/setup.sh [build] [test] [fuzz] [browser] [arm]      the sets of things wanted; default: build
+#     scripts/setup.sh [build] [test] [fuzz] [browser] [arm]      the sets wanted; default: build
 #
 # Asks for root (sudo, else su) only when something has to be installed. Debian and its kin only: on
 # other systems it says what is missing.
