@@ -256,33 +256,31 @@ static bool is_address(const char *host)
     return inet_pton(AF_INET, host, buffer) == 1 || inet_pton(AF_INET6, host, buffer) == 1;
 }
 
-static bool host_is_known(const struct rw_auth *a, const char *host)
+bool rw_auth_knows_host(const struct rw_auth *a, const char *host)
 {
     return a->any_host || !*host || is_loopback(host) || is_address(host) ||
            is_in(a->hosts, a->n_hosts, host);
 }
 
-/* Whether an origin is that of the page this request was sent to: scheme://Host. */
-static bool is_own(const struct rw_http_exchange *x, const char *origin)
+bool rw_auth_knows_origin(const struct rw_auth *a, const char *origin, const char *host)
 {
-    const char *host = rw_http_header(x, "Host"), *slashes = strstr(origin, "://");
-    return host && slashes && strcasecmp(slashes + 3, host) == 0;
+    /* That of the page which the request was sent to: scheme://Host. */
+    const char *slashes = strstr(origin, "://");
+    bool own = host && slashes && strcasecmp(slashes + 3, host) == 0;
+    return own || a->any_origin || is_in(a->origins, a->n_origins, origin);
 }
 
 const char *rw_auth_origin(const struct rw_auth *a, const struct rw_http_exchange *x)
 {
     const char *origin = rw_http_header(x, "Origin");
-    if (!origin)
-        return NULL;
-    return a->any_origin || is_own(x, origin) || is_in(a->origins, a->n_origins, origin) ? origin
-                                                                                         : NULL;
+    return origin && rw_auth_knows_origin(a, origin, rw_http_header(x, "Host")) ? origin : NULL;
 }
 
 bool rw_auth_allows(const struct rw_auth *a, const struct rw_http_exchange *x,
                     struct rw_api_error *error)
 {
     const char *host = rw_http_host(x);
-    if (!host_is_known(a, host))
+    if (!rw_auth_knows_host(a, host))
         rw_api_fail(error, 403, "invalid_request_error", "host_not_allowed",
                     "this server is not known as '%.100s'; --allow-host makes it so", host);
     else if (rw_http_header(x, "Origin") && !rw_auth_origin(a, x))
@@ -292,35 +290,34 @@ bool rw_auth_allows(const struct rw_auth *a, const struct rw_http_exchange *x,
     return !error->status;
 }
 
-/* What follows "Bearer ", or X-Api-Key. */
-static const char *key_of(const struct rw_http_exchange *x)
-{
-    const char *field = rw_http_header(x, "Authorization");
-    if (!field || strncasecmp(field, "Bearer ", 7) != 0)
-        return rw_http_header(x, "X-Api-Key");
-    field += 7;
-    return field + strspn(field, " ");
-}
-
 /* Every key is compared, whichever fits, and in constant time: how long it takes says nothing. */
-bool rw_auth_identify(const struct rw_auth *a, const struct rw_http_exchange *x,
-                      struct rw_identity *out, struct rw_api_error *error)
+bool rw_auth_knows_key(const struct rw_auth *a, const char *authorization, const char *api_key,
+                       struct rw_identity *out)
 {
     rwkv_owner hash;
     const struct key *found = NULL;
-    const char *key = key_of(x);
-    *out = (struct rw_identity){.name = ""};
-    if (!a->key_file)
-        return true;
-    hash_key(key ? key : "", key ? strlen(key) : 0, &hash);
+    const char *key = api_key ? api_key : "";
+    if (authorization && strncasecmp(authorization, "Bearer ", 7) == 0)
+        key = authorization + 7 + strspn(authorization + 7, " ");
+    hash_key(key, strlen(key), &hash);
     for (size_t i = 0; i < a->keys.n; i++)
         if (memeql_sec(a->keys.list[i].identity.owner.id, hash.id, sizeof hash.id))
             found = &a->keys.list[i];
     if (found)
         *out = found->identity;
-    else
-        rw_api_fail(error, 401, "invalid_request_error", "invalid_api_key",
-                    key ? "this key is not known"
-                        : "this server wants a key: Authorization: Bearer …");
     return found != NULL;
+}
+
+bool rw_auth_identify(const struct rw_auth *a, const struct rw_http_exchange *x,
+                      struct rw_identity *out, struct rw_api_error *error)
+{
+    const char *authorization = rw_http_header(x, "Authorization");
+    const char *api_key = rw_http_header(x, "X-Api-Key");
+    *out = (struct rw_identity){.name = ""};
+    if (!a->key_file || rw_auth_knows_key(a, authorization, api_key, out))
+        return true;
+    rw_api_fail(error, 401, "invalid_request_error", "invalid_api_key",
+                authorization || api_key ? "this key is not known"
+                                         : "this server wants a key: Authorization: Bearer …");
+    return false;
 }

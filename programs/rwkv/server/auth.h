@@ -47,6 +47,14 @@ void rw_auth_free(struct rw_auth *auth); /* NULL is fine */
 rwkv_status rw_auth_reload(struct rw_auth *auth, rwkv_error *err);
 size_t rw_auth_keys(const struct rw_auth *auth); /* how many there are; 0: none is needed */
 
+/* The same questions of texts: of a host in lower case without its port ("": none was named); of an
+ * Origin in a request with this Host (nullable); of the fields Authorization and X-Api-Key
+ * (nullable), *out is changed where the key is known. */
+bool rw_auth_knows_host(const struct rw_auth *auth, const char *host);
+bool rw_auth_knows_origin(const struct rw_auth *auth, const char *origin, const char *host);
+bool rw_auth_knows_key(const struct rw_auth *auth, const char *authorization, const char *api_key,
+                       struct rw_identity *out);
+
 /* Whether the Host and Origin of a request are allowed: else 403. */
 bool rw_auth_allows(const struct rw_auth *auth, const struct rw_http_exchange *x,
                     struct rw_api_error *error);
