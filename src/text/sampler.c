@@ -19,7 +19,8 @@
 #include "text/vocab.h"
 
 #define DEFAULT_DECAY 0.996f
-#define LANES 8 /* independent sums or maxima, which the compiler can keep in vector registers */
+#define BLOCK 32 /* candidates that are looked at together */
+#define LANES 8  /* independent sums or maxima, which the compiler can keep in vector registers */
 
 struct rwkv_sampler {
     rwkv_sampler_options options; /* defaults filled in */
@@ -33,7 +34,8 @@ struct rwkv_sampler {
     double *count; /* [n_vocab]: decayed occurrences; −1: never accepted */
 
     size_t n;      /* candidates: */
-    int32_t *id;   /* [n] ascending */
+    bool squeezed; /* they are not all tokens any more */
+    int32_t *id;   /* [n] ascending, once they are squeezed */
     float *z;      /* [n] */
     float *weight; /* [n] exp(z − max) */
     uint32_t *key; /* [n] of the cut at work: the larger, the better */
@@ -217,10 +219,10 @@ static float load(struct rwkv_sampler *s, const float *logits)
 {
     const rwkv_sampler_options *o = &s->options;
     s->n = s->n_vocab;
+    s->squeezed = false;
     for (size_t i = 0; i < s->n; i++) {
         float z = logits[i] + 0.0f; /* there is one zero: −0 sorts as it compares */
         s->z[i] = z == z ? z : -INFINITY;
-        s->id[i] = (int32_t)i;
     }
     for (size_t i = 0; i < s->n_seen; i++) {
         int32_t t = s->seen[i];
@@ -324,21 +326,49 @@ static uint32_t find_cut(const struct rwkv_sampler *s, bool weighted, double tar
     return key << 10 | find_bucket(s, weighted, 0, 10, key, target, above);
 }
 
-/* Move candidate i to place n, where fewer are kept than were seen. */
+static int32_t id_of(const struct rwkv_sampler *s, size_t i)
+{
+    return s->squeezed ? s->id[i] : (int32_t)i;
+}
+
+/* Copy candidate i to place n, up to which they are kept. */
 static inline void move(struct rwkv_sampler *s, size_t n, size_t i)
 {
-    s->id[n] = s->id[i];
+    s->id[n] = id_of(s, i);
     s->z[n] = s->z[i];
     s->weight[n] = s->weight[i];
 }
 
+static void kept(struct rwkv_sampler *s, size_t n)
+{
+    s->n = n;
+    s->squeezed = true;
+}
+
+static bool any_reaches(const float *x, size_t n, float least)
+{
+    unsigned any = 0;
+    for (size_t i = 0; i < n; i++)
+        any |= x[i] >= least;
+    return any != 0;
+}
+
+/* Most blocks have nothing to keep. In the others it is a matter of chance what is kept, so every
+ * candidate is moved, and those that are not are overwritten by the next. */
 static void keep_weights(struct rwkv_sampler *s, float least)
 {
     size_t n = 0;
-    for (size_t i = 0; i < s->n; i++)
-        if (s->weight[i] >= least)
-            move(s, n++, i);
-    s->n = n;
+    for (size_t begin = 0; begin < s->n; begin += BLOCK) {
+        size_t end = RW_MIN(begin + BLOCK, s->n);
+        if (!any_reaches(&s->weight[begin], end - begin, least))
+            continue;
+        for (size_t i = begin; i < end; i++) {
+            bool keep = s->weight[i] >= least;
+            move(s, n, i);
+            n += keep;
+        }
+    }
+    kept(s, n);
 }
 
 /* Keep keys above `cut`, and of those equal to it the first `ties`. */
@@ -346,13 +376,13 @@ static void keep_keys(struct rwkv_sampler *s, uint32_t cut, size_t ties)
 {
     size_t n = 0;
     for (size_t i = 0; i < s->n; i++) {
-        if (s->key[i] < cut || (s->key[i] == cut && ties == 0))
-            continue;
-        if (s->key[i] == cut)
-            ties--;
-        move(s, n++, i);
+        bool tied = s->key[i] == cut && ties > 0;
+        bool keep = s->key[i] > cut || tied;
+        move(s, n, i);
+        n += keep;
+        ties -= tied;
     }
-    s->n = n;
+    kept(s, n);
 }
 
 static void cut_top_p(struct rwkv_sampler *s)
@@ -444,7 +474,7 @@ static int32_t draw(struct rwkv_sampler *s)
         if (left < 0)
             break;
     }
-    return s->id[last];
+    return id_of(s, last);
 }
 
 /* Keep the allowed candidates, of which all tokens were some. Returns the largest z. */
@@ -457,18 +487,20 @@ static float keep_allowed(struct rwkv_sampler *s, const uint64_t *allowed)
             s->id[n] = (int32_t)token;
             s->z[n++] = s->z[token];
         }
-    s->n = n;
+    kept(s, n);
     return max_of(s->z, n);
 }
 
 /* The candidate of the largest logit, the first of equal ones. */
 static int32_t best_of(const struct rwkv_sampler *s, const float *logits)
 {
-    size_t best = 0;
-    for (size_t i = 1; i < s->n; i++)
-        if (logits[s->id[i]] > logits[s->id[best]] || isnan(logits[s->id[best]]))
-            best = i;
-    return s->id[best];
+    int32_t best = id_of(s, 0);
+    for (size_t i = 1; i < s->n; i++) {
+        int32_t id = id_of(s, i);
+        if (logits[id] > logits[best] || (isnan(logits[best]) && !isnan(logits[id])))
+            best = id;
+    }
+    return best;
 }
 
 int32_t rw_sampler_sample(struct rwkv_sampler *s, const float *logits)
@@ -484,7 +516,7 @@ int32_t rw_sampler_sample_of(struct rwkv_sampler *s, const float *logits, const 
     if (s->max == -INFINITY) /* nothing is left */
         return best_of(s, logits);
     if (s->options.greedy)
-        return s->id[first_of(s->z, s->n, s->max)];
+        return id_of(s, (size_t)first_of(s->z, s->n, s->max));
     if (s->max == INFINITY) { /* those that are infinite share all */
         for (size_t i = 0; i < s->n; i++)
             s->z[i] = s->z[i] == INFINITY ? 0 : -INFINITY;
