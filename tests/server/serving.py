@@ -256,9 +256,13 @@ class Case(unittest.TestCase):
                          ("server_error" if status >= 500 else "invalid_request_error"))
 
 
+def remove_folder():
+    if _folder is not None:
+        shutil.rmtree(_folder)
+
+
 def main():
     try:
         unittest.main(argv=[sys.argv[0], *sys.argv[1:]], verbosity=1)
     finally:
-        if _folder is not None:
-            shutil.rmtree(_folder)
+        remove_folder()
