@@ -4,6 +4,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -100,6 +101,30 @@ class Sandbox(Folder):
         self.assertIn("Permission denied", refused.json["error"]["message"])
         free = self.start("--no-sandbox")
         self.assertEqual(self.complete(free, model="late").status, 200)
+
+
+class Listed(Folder):
+    def test_digests_tell_files_apart(self):
+        self.add_model(self.models / "second.gguf")
+        server = self.start()
+
+        def digests():
+            models = server.ask("GET", "/api/tags").json["models"]
+            self.assertEqual([m["details"]["format"] for m in models], ["gguf"] * len(models))
+            return [m["digest"] for m in models]
+
+        before = digests()
+        self.assertEqual([re.fullmatch("[0-9a-f]{64}", d) is not None for d in before],
+                         [True, True])
+        self.assertNotEqual(*before)
+        self.assertEqual(digests(), before)
+        os.utime(self.models / "first.gguf", (1e9, 1e9))
+        after = digests()
+        self.assertNotEqual(after[0], before[0])
+        self.assertEqual(after[1], before[1])
+        show = server.post("/api/show", {"model": "first"}).json
+        self.assertEqual(show["modified_at"], "2001-09-09T01:46:40.000000000Z")
+        self.assertIn("User: ", show["template"])
 
 
 class Signals(Folder):
