@@ -13,7 +13,8 @@ export class Problem extends Error {
 
     /** Whether trying again soon may help by itself. */
     get passes(): boolean {
-        return (this.status === 429 || this.status === 503) && this.code !== "shutting_down";
+        return (this.status === 429 || this.status === 503)
+            && !["shutting_down", "deadline_exceeded"].includes(this.code);
     }
 }
 
@@ -22,6 +23,7 @@ const efforts: Record<Think, string> = {
 };
 
 const kindly: Record<number, string> = {
+    0: "The answer broke off.",
     401: "This server wants an API key.",
     403: "The server does not let this page ask.",
     413: "This conversation is too long for the server.",
@@ -110,7 +112,7 @@ function pieceIn(data: string): Piece {
         throw new Problem("The server sent something that cannot be understood.", 0);
     }
     if (!isObject(chunk) || isObject(chunk["error"]))
-        throw problemIn(chunk, 500, 0);
+        throw problemIn(chunk, 0, 0);
     const choice: unknown = Array.isArray(chunk["choices"]) ? chunk["choices"][0] : null;
     const delta = isObject(choice) && isObject(choice["delta"]) ? choice["delta"] : {};
     return {

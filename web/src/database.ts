@@ -13,16 +13,11 @@ function settled<T>(request: IDBRequest<T>): Promise<T> {
     });
 }
 
-/** Whether conversations will be kept. */
-export async function openDatabase(): Promise<boolean> {
-    try {
-        const request = indexedDB.open("rwkv-chat", 1);
-        request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "id" });
-        database = await settled(request);
-    } catch {
-        database = null;
-    }
-    return database !== null;
+/** Rejects where the browser has no database for this page. */
+export async function openDatabase(): Promise<void> {
+    const request = indexedDB.open("rwkv-chat", 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "id" });
+    database = await settled(request);
 }
 
 function store(mode: IDBTransactionMode): IDBObjectStore | null {

@@ -95,7 +95,8 @@ function Ending({ turn, busy }: { turn: Turn; busy: boolean }): VNode | null {
         return <div class="problem"><p>{turn.problem}</p>
             <button type="button" disabled={busy} onClick={() => answer.regenerate(turn)}>
                 Try again</button></div>;
-    const said = turn.finish === null ? undefined : endings[turn.finish];
+    const silent = turn.finish === "stop" && turn.text === "" ? "The model said nothing." : undefined;
+    const said = turn.finish === null ? undefined : endings[turn.finish] ?? silent;
     return said ? <p class="ending">{said}</p> : null;
 }
 

@@ -30,6 +30,7 @@ export const current = computed(
 export const choices = computed(() => current.value?.choices ?? settings.value.fresh);
 
 const tabs = "BroadcastChannel" in window ? new BroadcastChannel("rwkv-chat") : null;
+const OPEN = "rwkv-chat-open"; // in sessionStorage: what this tab shows
 const SAVE_EVERY = 1000; // ms, while an answer comes
 const unsaved = new Map<string, number>(); // timers by conversation
 
@@ -153,14 +154,22 @@ export async function refreshModels(): Promise<void> {
     }
 }
 
+/** What was kept; a browser that keeps nothing for this page is no reason not to show it. */
+async function load(): Promise<void> {
+    try {
+        await database.openDatabase();
+        conversations.value = (await database.loadAll()).map(mend).sort(byChange);
+        const last = sessionStorage.getItem(OPEN);
+        openId.value = last !== null && get(last) ? last : "";
+        openId.subscribe((id) => sessionStorage.setItem(OPEN, id));
+    } catch {
+        notice.value = "This browser keeps nothing for this page: conversations end with it.";
+    }
+}
+
 export async function start(): Promise<void> {
     void refreshModels();
-    if (!await database.openDatabase())
-        notice.value = "This browser keeps nothing for this page: conversations end with it.";
-    conversations.value = (await database.loadAll()).map(mend).sort(byChange);
-    const last = sessionStorage.getItem("rwkv-chat-open");
-    openId.value = last !== null && get(last) ? last : "";
-    openId.subscribe((id) => sessionStorage.setItem("rwkv-chat-open", id));
+    await load();
     tabs?.addEventListener("message", (event) => void follow(String(event.data)));
     window.addEventListener("pagehide", () => {
         for (const id of unsaved.keys())

@@ -344,7 +344,7 @@ for (const [kind, words] of [['busy', 'The server has too much to do'], ['loadin
 test('what goes wrong is said, and what came stays', () => all.visit({}, async (page, visit) => {
   visit.expect(/ERR_|Failed to load/);
   await visit.send('error');
-  await visit.answered('the model broke down');
+  await visit.answered('The answer broke off. the model broke down');
   assert.equal(await visit.answers().last().locator('.markdown').innerText(), 'Half an');
   await visit.send('broken');
   await visit.answered('The connection to the server broke off.');
@@ -352,6 +352,8 @@ test('what goes wrong is said, and what came stays', () => all.visit({}, async (
   await visit.shoot('problem');
   await visit.send('length');
   await visit.answered('The limit of tokens was reached.');
+  await visit.send('empty');
+  await visit.answered('The model said nothing.');
   await visit.context.setOffline(true);
   await visit.send('Hello');
   await visit.answered('The server cannot be reached.');
@@ -372,3 +374,36 @@ test('two tabs show the same conversations', () => all.visit({}, async (page, vi
   await button(page.getByRole('dialog'), 'Delete').click();
   await button(other, 'Hello').waitFor({ state: 'detached' });
 }));
+
+test('a browser that keeps nothing shows the page all the same', () => all.visit({}, async (page, visit) => {
+  await page.addInitScript(() => {
+    const refuse = () => { throw new DOMException('denied', 'SecurityError'); };
+    for (const name of ['indexedDB', 'localStorage', 'sessionStorage'])
+      Object.defineProperty(window, name, { get: refuse });
+  });
+  await page.reload();
+  await page.getByText('This browser keeps nothing for this page').waitFor();
+  await visit.send('Hello');
+  await visit.answered('Answer 1');
+  await button(page, 'New chat').click();
+  await visit.send('More');
+  await visit.answered('Answer 2');
+  await button(page, 'Delete Hello').click();
+  await button(page.getByRole('dialog'), 'Delete').click();
+  await button(page, 'Hello').waitFor({ state: 'detached' });
+}));
+
+test('without clipboard of its own, as without TLS, the page copies all the same', () => all.visit(
+  {}, async (page, visit) => {
+    await page.addInitScript(() => {
+      Object.defineProperty(navigator, 'clipboard', { value: undefined });
+      delete Crypto.prototype.randomUUID;
+      document.addEventListener('copy', () => { window.copied = window.getSelection().toString()
+        || document.activeElement.value; });
+    });
+    await page.reload();
+    await visit.send('Hello');
+    await visit.answered('Answer 1');
+    await button(page, 'Copy answer').click();
+    await page.waitForFunction(() => window.copied === 'Answer 1 to “Hello”.');
+  }));
