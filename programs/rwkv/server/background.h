@@ -18,7 +18,6 @@
 struct rw_background;
 
 struct rw_task {
-    struct rw_message message; /* first: a task is told from its message */
     void (*work)(struct rw_task *task);
     void (*done)(struct rw_task *task); /* may free the task */
     struct rw_task *next;
