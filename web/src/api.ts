@@ -23,12 +23,12 @@ const efforts: Record<Think, string> = {
 };
 
 const kindly: Record<number, string> = {
-    0: "The answer broke off.",
-    401: "This server wants an API key.",
-    403: "The server does not let this page ask.",
-    413: "This conversation is too long for the server.",
-    429: "The server has too much to do right now.",
-    503: "The server is not ready right now.",
+    0: "The answer broke off",
+    401: "This server wants an API key",
+    403: "The server does not let this page ask",
+    413: "This conversation is too long for the server",
+    429: "The server has too much to do right now",
+    503: "The server is not ready right now",
 };
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -47,8 +47,8 @@ function countOf(value: unknown): number {
 function problemIn(body: unknown, status: number, retryAfter: number): Problem {
     const error = isObject(body) && isObject(body["error"]) ? body["error"] : {};
     const said = textOf(error["message"]).slice(0, 500);
-    const message = [kindly[status], said].filter(Boolean).join(" ");
-    return new Problem(message || `The server answered with status ${status}.`, status,
+    const known = kindly[status] ?? `The server answered with status ${status}`;
+    return new Problem(said ? `${known} (${said}).` : `${known}.`, status,
         textOf(error["code"]), retryAfter);
 }
 

@@ -344,7 +344,7 @@ for (const [kind, words] of [['busy', 'The server has too much to do'], ['loadin
 test('what goes wrong is said, and what came stays', () => all.visit({}, async (page, visit) => {
   visit.expect(/ERR_|Failed to load/);
   await visit.send('error');
-  await visit.answered('The answer broke off. the model broke down');
+  await visit.answered('The answer broke off (the model broke down).');
   assert.equal(await visit.answers().last().locator('.markdown').innerText(), 'Half an');
   await visit.send('broken');
   await visit.answered('The connection to the server broke off.');
