@@ -10,7 +10,7 @@ import project
 
 STRICT = ["-Wall", "-Wextra", "-pedantic-errors", "-Werror"]
 INTERNAL = ["-x", "c", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Werror", "-Iinclude", "-Isrc",
-            "-Itests"]
+            "-Iprograms/rwkv", "-Itests"]
 X86 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"]
 # Bodies of kernels, included once by each instruction set after the operations they are written in.
