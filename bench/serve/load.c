@@ -2,12 +2,13 @@
 /*
  * Load for a server on this machine, and what becomes of it:
  *
- *     serve_load PORT STREAMS TOKENS IDLE
+ *     serve_load PORT STREAMS TOKENS IDLE BIAS
  *
  * STREAMS answers of TOKENS tokens each are asked for at once and read as fast as they come, while
  * IDLE connections stay open after a request each, and /health is asked every few milliseconds.
- * Prints one JSON object. Rates and times between tokens are of the time in which all streams run:
- * from the last one's first token to the first one's last. Prompts differ, so nothing is cached.
+ * BIAS is the logit_bias of all requests. Prints one JSON object. Rates and times between tokens
+ * are of the time in which all streams run: from the last one's first token to the first one's
+ * last. Prompts differ, so nothing is cached.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -81,7 +82,7 @@ static int dial(void)
 
 static void ask(int fd, const char *method, const char *path, const char *body)
 {
-    char text[1024];
+    char text[4096];
     int n = snprintf(text, sizeof text,
                      "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                      "Content-Length: %zu\r\n\r\n%s",
@@ -143,15 +144,16 @@ static void take_event(void *user, const char *line)
         note(&s->pieces, rw_env_seconds());
 }
 
-static void begin_stream(struct stream *s, size_t i, size_t tokens)
+static void begin_stream(struct stream *s, size_t i, size_t tokens, const char *bias)
 {
-    char body[512];
-    snprintf(
-        body, sizeof body,
-        "{\"prompt\": \"%zu. Once upon a time, in a land far away, there lived\", "
-        "\"max_tokens\": %zu, \"stream\": true, \"stream_options\": {\"include_usage\": true}, "
-        "\"logit_bias\": {\"0\": -100}, \"seed\": %zu}",
-        i, tokens, i);
+    char body[3072];
+    int n = snprintf(body, sizeof body,
+                     "{\"prompt\": \"%zu. Once upon a time, in a land far away, there lived\", "
+                     "\"max_tokens\": %zu, \"seed\": %zu, \"logit_bias\": %s, \"stream\": true, "
+                     "\"stream_options\": {\"include_usage\": true}}",
+                     i, tokens, i, bias);
+    if (n >= (int)sizeof body)
+        fail("BIAS", "this is too long");
     s->fd = dial();
     s->reply = (struct reply){.line = take_event, .user = s};
     s->asked = rw_env_seconds();
@@ -278,8 +280,8 @@ static size_t number(const char *text, const char *what, size_t min, size_t max)
 int main(int argc, char **argv)
 {
     const struct rlimit files = {.rlim_cur = 4096, .rlim_max = 4096};
-    if (argc != 5) {
-        fprintf(stderr, "usage: serve_load PORT STREAMS TOKENS IDLE\n");
+    if (argc != 6) {
+        fprintf(stderr, "usage: serve_load PORT STREAMS TOKENS IDLE BIAS\n");
         return 2;
     }
     port = (unsigned short)number(argv[1], "PORT", 1, 65535);
@@ -293,7 +295,7 @@ int main(int argc, char **argv)
     health.fd = dial();
     health.reply.line = ignore_line;
     for (size_t i = 0; i < n; i++)
-        begin_stream(&streams[i], i, tokens);
+        begin_stream(&streams[i], i, tokens, argv[5]);
     watch(n);
     report(n, idle);
     for (size_t i = 0; i < n; i++)
