@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a server is run: what it gives up, signals, systemd, what it says at start."""
 import contextlib
+import http.client
 import os
 import pathlib
 import re
 import shutil
 import signal
 import socket
+import ssl
+import subprocess
 import tempfile
 import unittest
 from unittest import mock
@@ -87,6 +90,23 @@ class Sandbox(Folder):
         self.assertEqual([s["id"] for s in again.ask("GET", "/v1/states").json["data"]],
                          ["again", "fork"])
 
+    @unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+    def test_tls_works_in_it(self):
+        cert, key = self.folder / "cert.pem", self.folder / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj",
+                        "/CN=localhost", "-keyout", key, "-out", cert], check=True,
+                       capture_output=True)
+        server = self.start("--tls-cert", cert, "--tls-key", key, ready=False)
+        port = int(server.url.rsplit(":", 1)[1])
+        trust = ssl.create_default_context(cafile=cert)
+        trust.check_hostname = False
+        for _ in range(2):
+            connection = http.client.HTTPSConnection("127.0.0.1", port, context=trust,
+                                                     timeout=serving.PATIENCE)
+            with contextlib.closing(connection):
+                server.send(connection, "POST", "/tokenize", {"content": "a"})
+                self.assertEqual(connection.getresponse().status, 200)
+
     def test_models_elsewhere_are_out_of_reach(self):
         outside = self.folder / "outside.gguf"
         self.add_model(outside)
@@ -153,12 +173,24 @@ class Signals(Folder):
         log, old = self.folder / "log", self.folder / "old"
         server = self.start("--log-file", log)
         log.rename(old)
+        line = '"POST /v1/completions"'
         self.complete(server)
+        serving.wait_for(lambda: line in old.read_text())
         server.signal(signal.SIGHUP)
         serving.wait_for(log.exists)
         self.complete(server)
-        serving.wait_for(lambda: "POST /v1/completions" in log.read_text())
-        self.assertEqual(old.read_text().count("POST /v1/completions"), 1)
+        serving.wait_for(lambda: line in log.read_text())
+        self.assertEqual(old.read_text().count(line), 1)
+
+    def test_a_log_that_cannot_be_opened(self):
+        logs = self.folder / "logs"
+        logs.mkdir()
+        server = self.start("--log-file", logs / "log")
+        logs.rename(self.folder / "moved")
+        server.signal(signal.SIGHUP)
+        moved = self.folder / "moved" / "log"
+        serving.wait_for(lambda: "SIGHUP: reloaded" in moved.read_text())
+        self.assertIn("goes on where it was", moved.read_text())
 
     def test_nothing_to_reload_is_the_end(self):
         server = self.start()

@@ -42,14 +42,18 @@ void rw_access_log_free(struct rw_access_log *log)
     rw_free(log);
 }
 
-void rw_access_log_reopen(struct rw_access_log *log)
+rwkv_status rw_access_log_reopen(struct rw_access_log *log, rwkv_error *err)
 {
-    FILE *file = log->options.file ? fopen(log->options.file, "ae") : NULL;
+    if (!log->options.file)
+        return RWKV_OK;
+    FILE *file = fopen(log->options.file, "ae");
     if (!file)
-        return; /* the old one goes on */
+        return rw_fail(err, RWKV_ERROR_IO, "%s: cannot be written: %s", log->options.file,
+                       strerror(errno));
     setvbuf(file, NULL, _IOLBF, 0);
     fclose(log->file);
     log->file = file;
+    return RWKV_OK;
 }
 
 static void format_time(char to[40])

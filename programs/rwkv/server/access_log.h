@@ -23,7 +23,8 @@ struct rw_access_log_options {
 rwkv_status rw_access_log_new(const struct rw_access_log_options *options,
                               struct rw_access_log **out, rwkv_error *err);
 void rw_access_log_free(struct rw_access_log *log); /* NULL is fine */
-void rw_access_log_reopen(struct rw_access_log *log);
+/* If it fails, the old file goes on. */
+rwkv_status rw_access_log_reopen(struct rw_access_log *log, rwkv_error *err);
 
 /* A request has ended; the exchange is still there. */
 void rw_access_log_call(struct rw_access_log *log, const struct rw_call *call);

@@ -84,12 +84,11 @@ static void reload(struct rw_server *s)
 {
     rwkv_error err;
     rw_notify_say(s->notify, "RELOADING=1");
-    rw_access_log_reopen(s->log);
+    if (rw_access_log_reopen(s->log, &err) != RWKV_OK)
+        rw_access_log_note(s->log, "SIGHUP: the log goes on where it was: %s", err.message);
     if (rw_auth_reload(s->auth, &err) != RWKV_OK)
         rw_access_log_note(s->log, "SIGHUP: the keys stay as they were: %s", err.message);
-    else
-        rw_access_log_note(s->log, "SIGHUP: the log is opened anew, there are %zu keys",
-                           rw_auth_keys(s->auth));
+    rw_access_log_note(s->log, "SIGHUP: reloaded; there are %zu keys", rw_auth_keys(s->auth));
     rw_notify_say(s->notify, "READY=1");
 }
 
