@@ -239,7 +239,7 @@ static float load(struct rwkv_sampler *s, const float *logits)
 /* e^x for x ≤ 0, and 0 below −87. Plain arithmetic, so that draws are the same on every machine,
  * and without a branch, so that the loop around it runs on vectors: x = n·log 2 + r, and the
  * series of e^r to r⁷ (|r| ≤ 0.35). The relative error is below 2⁻²². */
-static inline float exp_of(float x)
+__attribute__((always_inline)) static inline float exp_of(float x)
 {
     const float round = 12582912.0f;  /* 1.5·2²³: adding it leaves an integer in the low bits */
     const int32_t limit = 0x42ae0000; /* the bits of 87 */
@@ -256,12 +256,32 @@ static inline float exp_of(float x)
     return rw_bits_to_f32(scaled & (uint32_t)within);
 }
 
+__attribute__((always_inline)) static inline void exp_all(float *weight, const float *z, size_t n,
+                                                          float max)
+{
+    for (size_t i = 0; i < n; i++)
+        weight[i] = exp_of(z[i] - max);
+}
+
+#if defined(__x86_64__)
+/* The same on vectors of eight: without it, this is the largest part of a draw. */
+__attribute__((target("avx2"))) static void exp_all_avx2(float *weight, const float *z, size_t n,
+                                                         float max)
+{
+    exp_all(weight, z, n, max);
+}
+#endif
+
 /* Make the weights of the candidates. */
 static void weigh(struct rwkv_sampler *s)
 {
-    float max = s->max; /* not a field, which a store of a weight might change */
-    for (size_t i = 0; i < s->n; i++)
-        s->weight[i] = exp_of(s->z[i] - max);
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        exp_all_avx2(s->weight, s->z, s->n, s->max);
+        return;
+    }
+#endif
+    exp_all(s->weight, s->z, s->n, s->max);
 }
 
 /* p^(1/T) is e^((z − max)/T) but for a factor. */
