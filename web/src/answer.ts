@@ -10,6 +10,7 @@ import type { Conversation, Finish, Turn, Usage } from "./types";
 
 const PATIENCE = 120; // seconds in all of waiting for a server that is busy or loading
 const LONGEST_WAIT = 15; // seconds between two tries
+const REST = 3; // times as long as showing an answer took, until it is shown again
 
 function setRunning(id: string, changes: Partial<Running> | null): void {
     const map = new Map(state.running.peek());
@@ -21,7 +22,8 @@ function setRunning(id: string, changes: Partial<Running> | null): void {
     state.running.value = map;
 }
 
-/** What has come of an answer, shown at most once in a frame. */
+/** What has come of an answer. It is shown at most once in a frame, and long texts, which take time to
+ *  lay out, so rarely that most of the time is left for whoever uses the page. */
 class Draft {
     text = "";
     thought = "";
@@ -30,7 +32,12 @@ class Draft {
     pieces = 0;
     private begun = 0;
     private last = 0;
+    private timer = 0; // until it is shown again
     private frame = 0;
+    private showing = false; // from the plan to the end of its layout
+    private changed = false; // since it was shown
+    private rest = 0; // ms to wait before it is shown again
+    private ended = false;
     private readonly speaker = new Speaker();
 
     constructor(private readonly conversation: string, private readonly turn: string) {}
@@ -48,15 +55,31 @@ class Draft {
             this.text += piece.text;
             this.thought += piece.thought;
             this.speaker.hear(piece.text);
-            this.frame ||= requestAnimationFrame(() => this.show());
+            this.changed = true;
+            this.plan();
         }
     }
 
+    private plan(): void {
+        if (this.showing || !this.changed || this.ended)
+            return;
+        this.showing = true;
+        this.timer = window.setTimeout(() => {
+            this.frame = requestAnimationFrame(() => this.show());
+        }, this.rest);
+    }
+
     private show(): void {
-        this.frame = 0;
         const c = state.get(this.conversation);
         if (!c)
             return;
+        const start = performance.now();
+        this.changed = false;
+        window.setTimeout(() => { // after layout
+            this.rest = REST * (performance.now() - start);
+            this.showing = false;
+            this.plan();
+        });
         batch(() => {
             state.replaceSoon(tree.update(c, this.turn, { text: this.text, thought: this.thought }));
             setRunning(this.conversation, { pieces: this.pieces, begun: this.begun, waiting: "" });
@@ -70,6 +93,8 @@ class Draft {
     }
 
     async end(finish: Finish, problem: string): Promise<void> {
+        this.ended = true;
+        window.clearTimeout(this.timer);
         cancelAnimationFrame(this.frame);
         this.speaker.end();
         const c = state.get(this.conversation);

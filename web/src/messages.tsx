@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The turns of the branch that is shown.
 import type { VNode } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import * as answer from "./answer";
 import { CopyButton, IconButton } from "./buttons";
+import { focusLater, focusMessage } from "./focus";
 import { Markdown } from "./markdown";
-import { focusMessage } from "./sidebar";
 import * as state from "./state";
 import type { Running } from "./state";
 import { pathTo, siblings } from "./tree";
@@ -50,10 +50,16 @@ function Branches({ conversation, turn }: { conversation: Conversation; turn: Tu
     </span>;
 }
 
-function Editor({ turn, onDone }: { turn: Turn; onDone: () => void }): VNode {
+interface EditorProps {
+    turn: Turn;
+    onKeep: () => void;
+    onCancel: () => void;
+}
+
+function Editor({ turn, onKeep, onCancel }: EditorProps): VNode {
     const field = useRef<HTMLTextAreaElement>(null);
     const asks = turn.role === "user";
-    useEffect(() => {
+    useLayoutEffect(() => {
         field.current?.focus();
         field.current?.setSelectionRange(turn.text.length, turn.text.length);
     }, []);
@@ -62,8 +68,7 @@ function Editor({ turn, onDone }: { turn: Turn; onDone: () => void }): VNode {
         if (text === "")
             return;
         answer.edit(turn, text);
-        onDone();
-        focusMessage();
+        onKeep();
     };
     return <form class="editor" onSubmit={(event) => { event.preventDefault(); keep(); }}>
         <textarea ref={field} defaultValue={turn.text} rows={4}
@@ -71,13 +76,13 @@ function Editor({ turn, onDone }: { turn: Turn; onDone: () => void }): VNode {
             onKeyDown={(event) => {
                 if (event.key === "Escape") {
                     event.stopPropagation();
-                    onDone();
+                    onCancel();
                 } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
                     keep();
                 }
             }} />
         <div class="row">
-            <button type="button" onClick={onDone}>Cancel</button>
+            <button type="button" onClick={onCancel}>Cancel</button>
             <button type="submit" class="primary">{asks ? "Send" : "Keep"}</button>
         </div>
     </form>;
@@ -118,9 +123,17 @@ function Message({ conversation, turn, running }: MessageProps): VNode {
     const live = running?.turn === turn.id;
     const asks = turn.role === "user";
     const busy = running !== undefined;
+    const keep = (): void => {
+        setEditing(false);
+        focusMessage();
+    };
+    const cancel = (): void => {
+        setEditing(false);
+        focusLater(`edit-${turn.id}`);
+    };
     return <li class={`message ${turn.role}`}>
         <h2 class="unseen">{asks ? "You" : "Answer"}</h2>
-        {editing ? <Editor turn={turn} onDone={() => setEditing(false)} />
+        {editing ? <Editor turn={turn} onKeep={keep} onCancel={cancel} />
             : <div class="body">
                 <Thought turn={turn} live={live} />
                 {asks ? <p class="raw">{turn.text}</p> : <Markdown text={turn.text} />}
@@ -129,8 +142,8 @@ function Message({ conversation, turn, running }: MessageProps): VNode {
         {!live && !editing && <div class="actions">
             <Branches conversation={conversation} turn={turn} />
             <CopyButton text={turn.text} label={asks ? "Copy message" : "Copy answer"} />
-            <IconButton icon="edit" label={asks ? "Edit message" : "Edit answer"} disabled={busy}
-                onClick={() => setEditing(true)} />
+            <IconButton icon="edit" id={`edit-${turn.id}`} disabled={busy}
+                label={asks ? "Edit message" : "Edit answer"} onClick={() => setEditing(true)} />
             {!asks && <IconButton icon="again" label="Answer again" disabled={busy}
                 onClick={() => answer.regenerate(turn)} />}
             {turn.usage && <span class="usage">{describe(turn.usage)}</span>}

@@ -2,10 +2,11 @@
 // The list of conversations: open, rename, delete, to a file and back.
 import { signal } from "@preact/signals";
 import type { VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { announce } from "./announce";
 import { Icon, IconButton } from "./buttons";
 import { download } from "./download";
+import { focusLater } from "./focus";
 import * as state from "./state";
 import { MAX_FILE, readFile, writeFile } from "./transfer";
 import { titleOf } from "./tree";
@@ -15,27 +16,27 @@ import type { Conversation } from "./types";
 export const sidebarOpen = signal(false);
 const toDelete = signal<Conversation | null>(null);
 
-export function focusMessage(): void {
-    document.getElementById("message")?.focus();
-}
-
 /** Back to the page, which takes no focus until it is drawn again. */
 export function closeSidebar(): void {
     sidebarOpen.value = false;
-    requestAnimationFrame(() => document.getElementById("menu")?.focus());
+    focusLater("menu");
 }
 
 export function newChat(): void {
     state.openId.value = "";
     sidebarOpen.value = false;
-    requestAnimationFrame(focusMessage);
+    focusLater("message");
 }
 
 function Rename({ conversation, onDone }: {
     conversation: Conversation; onDone: () => void;
 }): VNode {
     const field = useRef<HTMLInputElement>(null);
-    useEffect(() => field.current?.select(), []);
+    useLayoutEffect(() => field.current?.select(), []);
+    const leave = (): void => {
+        onDone();
+        focusLater(`rename-${conversation.id}`);
+    };
     const keep = (): void => {
         const title = field.current?.value.trim() ?? "";
         if (title !== "" && title !== titleOf(conversation))
@@ -46,9 +47,10 @@ function Rename({ conversation, onDone }: {
         value={titleOf(conversation)} onBlur={keep} onKeyDown={(event) => {
             if (event.key === "Enter") {
                 keep();
+                leave();
             } else if (event.key === "Escape") {
                 event.stopPropagation();
-                onDone();
+                leave();
             }
         }} />;
 }
@@ -60,7 +62,7 @@ function Item({ conversation }: { conversation: Conversation }): VNode {
     const show = (): void => {
         state.openId.value = conversation.id;
         sidebarOpen.value = false;
-        requestAnimationFrame(focusMessage);
+        focusLater("message");
     };
     if (renaming)
         return <li><Rename conversation={conversation} onDone={() => setRenaming(false)} /></li>;
@@ -70,7 +72,8 @@ function Item({ conversation }: { conversation: Conversation }): VNode {
             {state.running.value.has(conversation.id) && <span class="busy" title="Answering" />}
             {title}
         </button>
-        <IconButton icon="edit" label={`Rename ${title}`} onClick={() => setRenaming(true)} />
+        <IconButton icon="edit" id={`rename-${conversation.id}`} label={`Rename ${title}`}
+            onClick={() => setRenaming(true)} />
         <IconButton icon="trash" label={`Delete ${title}`}
             onClick={() => { toDelete.value = conversation; }} />
     </li>;
@@ -125,7 +128,7 @@ export function ConfirmDelete(): VNode | null {
         void state.removeConversation(conversation.id);
         announce("Deleted.");
         dialog.current?.close();
-        focusMessage();
+        focusLater(sidebarOpen.peek() ? "new-chat" : "message");
     };
     return <dialog ref={dialog} class="confirm" aria-labelledby="confirm-title"
         onClose={() => { toDelete.value = null; }}>

@@ -77,24 +77,30 @@ for (const [screen, size] of Object.entries(screens))
 
 test('a keyboard is enough', () => all.visit({}, async (page, visit) => {
   const focused = () => page.evaluate(() => document.activeElement.getAttribute('aria-label')
-    ?? document.activeElement.id ?? document.activeElement.tagName);
+    ?? (document.activeElement.id || document.activeElement.textContent));
+  const isFocused = async (name) => {
+    await page.waitForFunction((wanted) => {
+      const { activeElement: at } = document;
+      return [at.getAttribute('aria-label'), at.id].includes(wanted);
+    }, name);
+  };
   const tabTo = async (name) => {
     for (let i = 0; i < 60 && await focused() !== name; i++) await page.keyboard.press('Tab');
     assert.equal(await focused(), name);
   };
-  assert.equal(await focused(), 'message');
+  await isFocused('message');
   await page.keyboard.type('One');
   await page.keyboard.press('Shift+Enter');
   await page.keyboard.type('line');
   await page.keyboard.press('Enter');
   await visit.answered('Answer 1');
   assert.equal(all.mock.requests[0].messages[0].content, 'One\nline');
-  assert.equal(await focused(), 'message');
+  await isFocused('message');
   await tabTo('Edit message');
   await page.keyboard.press('Enter');
-  assert.equal(await focused(), 'Change your message');
+  await isFocused('Change your message');
   await page.keyboard.press('Escape');
-  await page.getByLabel('Change your message').waitFor({ state: 'detached' });
+  await isFocused('Edit message');
   await tabTo('Answer again');
   await page.keyboard.press('Space');
   await visit.answered('Answer 2');
@@ -105,8 +111,23 @@ test('a keyboard is enough', () => all.visit({}, async (page, visit) => {
   await page.keyboard.press('Enter');
   await page.getByRole('dialog', { name: 'Settings' }).waitFor();
   await page.keyboard.press('Escape');
-  await page.getByRole('dialog').waitFor({ state: 'detached' });
-  assert.equal(await focused(), 'Settings');
+  await isFocused('Settings');
+  await tabTo('Rename One');
+  await page.keyboard.press('Enter');
+  await isFocused('Name of the conversation');
+  await page.keyboard.type('Two');
+  await page.keyboard.press('Enter');
+  await isFocused('Rename Two');
+  await tabTo('Delete Two');
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').waitFor();
+  await tabTo('Keep it');
+  await page.keyboard.press('Enter');
+  await isFocused('Delete Two');
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Delete', exact: true }).focus();
+  await page.keyboard.press('Enter');
+  await isFocused('message');
 }));
 
 test('answers are read out in sentences, once', () => all.visit({}, async (page, visit) => {

@@ -83,7 +83,7 @@ async function stream(response, answer, messages) {
   }
   if (answer.hangs) return; // until the client leaves
   if (answer.cut) {
-    response.destroy();
+    response.socket.end(); // after what was written, without the end that chunks have
     return;
   }
   if (answer.error) {

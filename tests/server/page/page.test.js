@@ -62,7 +62,6 @@ test('an edited message begins a branch, and the old one stays', () => all.visit
   await visit.answered('Answer 2');
   await button(page, 'Edit message').first().click();
   const field = page.getByLabel('Change your message');
-  assert.ok(await field.evaluate((element) => element === document.activeElement));
   await field.fill('Other');
   await page.keyboard.press('Control+Enter');
   await visit.answered('Answer 3 to “Other”.');
@@ -288,7 +287,6 @@ test('settings go with requests, and stay', () => all.visit({}, async (page, vis
   assert.equal(await dialog.getByLabel('Min P').getAttribute('aria-invalid'), 'true');
   await visit.shoot('settings');
   await page.keyboard.press('Escape');
-  assert.ok(await button(page, 'Settings').evaluate((element) => element === document.activeElement));
   await visit.send('Hello');
   await visit.answered('Answer 1');
   await page.reload();
