@@ -104,6 +104,19 @@ class Remembered(unittest.TestCase):
             self.assertGreater(server.metric("store_evictions_total"), 0)
             self.assertTrue(any(pathlib.Path(folder).rglob("*")))
 
+    def test_going_on_from_an_answer(self):
+        answer = [serving.token(c) for c in "answer"[:3]]
+        with serving.Server() as server:
+            server.post("/v1/completions", {"prompt": [5, 6, 7], **serving.forced(*answer)})
+            for more in ([9], [9, 10, 11]):
+                body = {"prompt": [5, 6, 7, *answer, *more], "seed": 3, "max_tokens": 20,
+                        "logprobs": 1}
+                reply = server.post("/v1/completions", body).json
+                self.assertEqual(reply["usage"]["prompt_tokens_details"]["cached_tokens"],
+                                 6 + (len(more) - 1) // 2)
+                alone = server.post("/v1/completions", {**body, "no_cache": True}).json
+                self.assertEqual(choices(reply), choices(alone))
+
     def test_no_cache_leaves_nothing(self):
         with serving.Server() as server:
             body = {**self.bodies[3], "no_cache": True}

@@ -193,6 +193,9 @@ class Kept(unittest.TestCase):
                     self.assertEqual(ask("bob", method, path, body).status, 404, path)
                 self.assertEqual(ask("bob", "GET", "/v1/states").json["data"], [])
                 ask("bob", "POST", "/v1/states", {"id": "mine", "prompt": "bob's own"})
+                saved = [ask(k, "GET", "/v1/states/mine") for k in ("ann", "bob")]
+                self.assertEqual([reply.status for reply in saved], [200, 200])
+                self.assertNotEqual(saved[0].body, saved[1].body)
                 self.assertEqual([ask(k, "GET", "/v1/states/mine?info").json["tokens"]
                                   for k in ("ann", "bob")], [5, 9])
 

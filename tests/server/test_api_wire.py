@@ -111,14 +111,21 @@ class Streams(serving.Case):
         plain = self.post("/v1/completions", body)["choices"][0]
         self.assertEqual(plain["text"], "\ufffd" * 6)
         self.assertEqual(plain["logprobs"]["tokens"], ["bytes:\\xff"] * 6)
-        body = {"prompt": "a", "logprobs": 0, "stop": "STOP",
-                **serving.forced(256, 255, *map(token, "STOP"))}
-        choice = self.post("/v1/completions", body)["choices"][0]
-        self.assertEqual(choice["text"], "\ufffd\ufffd")
-        self.assertEqual(choice["logprobs"]["tokens"], ["bytes:\\xff", "bytes:\\xfe"])
-        chunks = self.server.post("/v1/completions", {**body, "stream": True}).chunks
-        tokens = [t for c in chunks for t in c["choices"][0]["logprobs"]["tokens"]]
-        self.assertEqual(tokens, ["bytes:\\xff", "bytes:\\xfe"])
+        # The second is known to be none only when what may begin the stop string has come.
+        for odd in ([0xff, 0xfe], [0xff, 0xe2]):
+            body = {"prompt": "a", "logprobs": 0, "stop": "STOP",
+                    **serving.forced(*(byte + 1 for byte in odd), *map(token, "STOP"))}
+            wanted = [f"bytes:\\x{byte:02x}" for byte in odd]
+            choice = self.post("/v1/completions", body)["choices"][0]
+            self.assertEqual(choice["text"], "\ufffd\ufffd")
+            self.assertEqual(choice["logprobs"]["tokens"], wanted)
+            chunks = self.server.post("/v1/completions", {**body, "stream": True}).chunks
+            tokens = [c["choices"][0]["logprobs"]["tokens"] for c in chunks]
+            self.assertEqual(sum(tokens, []), wanted)
+            cut = {**body, "stop": "STOPS", "max_tokens": 5, "stream": True}
+            for chunk in self.server.post("/v1/completions", cut).chunks:
+                choice = chunk["choices"][0]
+                self.assertEqual(len(choice["logprobs"]["tokens"]), len(choice["text"]), chunk)
 
     def test_usage_is_exact(self):
         prompt = "Hello world\u00e9"  # two tokens and two bytes
@@ -191,6 +198,21 @@ class LogProbabilities(serving.Case):
         self.assertEqual(probabilities["top_logprobs"][-1][last[0]], last[1])
         self.assertEqual(max(probabilities["top_logprobs"][-1].values()), last[1])
 
+    def test_the_greedy_token_has_the_largest_of_all(self):
+        probabilities = self.post("/v1/completions", {
+            "prompt": "a", "max_tokens": 300, "logprobs": 1, "temperature": 0,
+            "alpha_presence": 3, "logit_bias": {"0": -100}})["choices"][0]["logprobs"]
+        bare = self.post("/v1/completions", {
+            "prompt": "a", "max_tokens": 300, "logprobs": 0, "temperature": 0,
+            "alpha_presence": 3, "logit_bias": {"0": -100}})["choices"][0]["logprobs"]
+        self.assertEqual(probabilities["token_logprobs"], bare["token_logprobs"])
+        greedy = 0
+        for text, logprob, top in zip(probabilities["tokens"], probabilities["token_logprobs"],
+                                      probabilities["top_logprobs"]):
+            self.assertEqual(top[text], logprob)
+            greedy += len(top) == 1
+        self.assertGreater(greedy, 10)
+
     def test_scores_do_not_depend_on_where_the_prompt_is_cut(self):
         ids = [1 + i * 7 % 256 for i in range(300)]
         body = {"max_tokens": 0, "echo": True, "logprobs": 0}
@@ -238,6 +260,10 @@ class LogProbabilities(serving.Case):
         alone = [self.post("/v1/completions", {"prompt": p, "seed": s, **body})["choices"][0]
                  ["text"] for p in ("one", "two") for s in (5, 6)]
         self.assertEqual([c["text"] for c in choices], alone)
+        bare = self.post("/v1/completions", {"prompt": ["one", "two"], "n": 2, "seed": 5, **body,
+                                             "echo": False})["choices"]
+        self.assertEqual([c["text"] for c in choices],
+                         [p + c["text"] for p, c in zip(("one", "one", "two", "two"), bare)])
         ids = [[token("o"), token("n"), token("e")], [token("t"), token("w"), token("o")]]
         self.assertEqual(self.post("/v1/completions", {"prompt": ids, "n": 2, "seed": 5, **body})
                          ["choices"], choices)
