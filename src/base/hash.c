@@ -22,6 +22,16 @@ void rw_sha256_hex(struct rw_sha256 *h, char out[65])
         snprintf(out + 2 * i, 3, "%02x", digest[i]);
 }
 
+uint64_t rw_sha256_u64(struct rw_sha256 *h)
+{
+    uint64_t number = 0;
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    sha256_digest(&h->ctx, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof number; i++)
+        number = number << 8 | digest[i];
+    return number;
+}
+
 uint32_t rw_crc32(uint32_t crc, const void *bytes, size_t n)
 {
     return (uint32_t)crc32_z(crc, bytes, n);

@@ -15,6 +15,7 @@ struct rw_sha256 {
 void rw_sha256_init(struct rw_sha256 *h);
 void rw_sha256_add(struct rw_sha256 *h, const void *bytes, size_t n);
 void rw_sha256_hex(struct rw_sha256 *h, char out[65]);
+uint64_t rw_sha256_u64(struct rw_sha256 *h); /* the first eight bytes, as a number */
 
 /* CRC-32 as in zip: start with 0, feed pieces. */
 uint32_t rw_crc32(uint32_t crc, const void *bytes, size_t n);

@@ -169,7 +169,7 @@ rwkv_status rw_matcher_mask(struct rw_matcher *m, rwkv_error *err)
     rw_stacks_load(&m->stacks, &m->saved, rw_vocab_longest(m->vocab), &m->next);
     if (m->stacks.failed || !rw_stacks_save(&m->stacks, &m->next, &m->key))
         return fail_memory(err);
-    struct rw_mask_key key = {rw_vocab_serial(m->vocab), m->n_vocab, m->key.words, m->key.n};
+    struct rw_mask_key key = {rw_vocab_fingerprint(m->vocab), m->n_vocab, m->key.words, m->key.n};
     if (rw_mask_cache_get(cache, &key, m->allowed, &m->n_allowed))
         return RWKV_OK;
     double start = rw_env_seconds();

@@ -11,7 +11,7 @@
 
 /* Which masks are the same: a state of the text under a vocabulary cut at so many tokens. */
 struct rw_mask_key {
-    uint64_t vocab; /* its serial number */
+    uint64_t vocab; /* its fingerprint */
     size_t n_vocab;
     const uint32_t *words; /* [n_words] a saved set */
     size_t n_words;

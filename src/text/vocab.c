@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/cursor.h"
+#include "base/hash.h"
 #include "base/status.h"
 #include "text/trie.h"
 #include "text/vocab_int.h"
@@ -22,12 +23,10 @@ struct rwkv_vocab {
     size_t longest;  /* bytes of the longest token */
     uint32_t *start; /* [size + 1]: where the bytes of each id begin */
     char *bytes;     /* of all tokens, in the order of ids */
-    uint64_t serial;
+    uint64_t fingerprint;
     bool every_byte; /* each of the 256 bytes is a token: encoding cannot fail */
     struct rw_trie trie;
 };
-
-static atomic_uint_fast64_t last_serial;
 
 /* A token while it is being sorted. The first bytes as a number decide nearly every comparison. */
 struct sort_item {
@@ -156,6 +155,15 @@ static rwkv_status build_table(const struct rw_vocab_builder *b, struct rwkv_voc
     return RWKV_OK;
 }
 
+static void take_fingerprint(struct rwkv_vocab *vocab)
+{
+    struct rw_sha256 hash;
+    rw_sha256_init(&hash);
+    rw_sha256_add(&hash, vocab->start, (vocab->size + 1) * sizeof *vocab->start);
+    rw_sha256_add(&hash, vocab->bytes, vocab->start[vocab->size]);
+    vocab->fingerprint = rw_sha256_u64(&hash);
+}
+
 rwkv_status rw_vocab_build(const struct rw_vocab_builder *b, struct rwkv_vocab **out,
                            rwkv_error *err)
 {
@@ -173,8 +181,8 @@ rwkv_status rw_vocab_build(const struct rw_vocab_builder *b, struct rwkv_vocab *
         goto done;
     }
     atomic_init(&vocab->references, 1);
-    vocab->serial = atomic_fetch_add(&last_serial, 1) + 1;
     RW_GO(build_table(b, vocab, err));
+    take_fingerprint(vocab);
     RW_GO(build_trie(b, vocab, items, keys, err));
     *out = vocab;
     vocab = NULL;
@@ -232,9 +240,9 @@ const struct rw_trie *rw_vocab_trie(const struct rwkv_vocab *vocab)
     return &vocab->trie;
 }
 
-uint64_t rw_vocab_serial(const struct rwkv_vocab *vocab)
+uint64_t rw_vocab_fingerprint(const struct rwkv_vocab *vocab)
 {
-    return vocab->serial;
+    return vocab->fingerprint;
 }
 
 const char *rw_vocab_token(const struct rwkv_vocab *vocab, int32_t id, size_t *size)

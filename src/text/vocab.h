@@ -80,8 +80,8 @@ const char *rw_vocab_token(const struct rwkv_vocab *vocab, int32_t id, size_t *s
 /* The trie of all tokens, borrowed from the vocabulary. */
 const struct rw_trie *rw_vocab_trie(const struct rwkv_vocab *vocab);
 
-/* A number that no other vocabulary of this process has or had. */
-uint64_t rw_vocab_serial(const struct rwkv_vocab *vocab);
+/* A number that only vocabularies of the same tokens have: the beginning of their SHA-256. */
+uint64_t rw_vocab_fingerprint(const struct rwkv_vocab *vocab);
 
 /* As the functions of rwkv_text.h. */
 rwkv_status rw_vocab_encode(const struct rwkv_vocab *vocab, const char *text, size_t size,
