@@ -195,6 +195,9 @@ class Server:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.kill()
+        elif self.process.returncode not in (0, 1, 2):
+            print(f"the server ended with {self.process.returncode}: {self.said()[-5000:]}",
+                  file=sys.stderr)
         self.log.close()
 
 

@@ -90,7 +90,7 @@ class Deadlines(serving.Case):
 
 class End(unittest.TestCase):
     def test_what_was_begun_is_finished_and_new_requests_are_refused(self):
-        with serving.Server("--drain-timeout", "100") as server:
+        with serving.Server("--drain-timeout", "1000") as server:
             body = {**ENDLESS, "max_tokens": 3000, "seed": 1}
             held = [begin(server, **body) for _ in range(8)]
             with contextlib.closing(server.connect()) as idle:

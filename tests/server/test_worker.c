@@ -383,6 +383,29 @@ static void test_memory(void **state)
     end(&w);
 }
 
+/* The folder is looked at while a model from it is being opened by the other thread. */
+static void test_look_while_opening(void **state)
+{
+    char folder[1024];
+    rwkv_error err = {0};
+    struct world w = {0};
+    struct task t;
+    const struct rw_models_options options = {.model = {.threads = 1, .vocab = "bytes"},
+                                              .folder = unit_source(folder, "tests/data/rwkv7"),
+                                              .keep_seconds = 100};
+    (void)state;
+    assert_int_equal(rw_loop_new(&w.loop, &err), RWKV_OK);
+    assert_int_equal(rw_background_new(&w.background, w.loop, &err), RWKV_OK);
+    assert_int_equal(rw_models_new(&w.models, w.loop, w.background, &options, &err), RWKV_OK);
+    want(&w, &t, "small-f32");
+    for (size_t i = 0; i < 20; i++)
+        assert_true(rw_models_scan(w.models) > 0);
+    run(&w);
+    assert_non_null(t.served);
+    rw_models_release(w.models, t.served, NAN);
+    end(&w);
+}
+
 /* The worker is freed while jobs are on their way, and takes their memory with it. */
 static void test_end_under_load(void **state)
 {
@@ -420,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_models_come_and_go),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_look_while_opening),
         cmocka_unit_test(test_end_under_load),
     };
     return cmocka_run_group_tests_name("worker", tests, NULL, NULL);

@@ -391,7 +391,6 @@ static void plan_in_background(struct rw_task *task)
     struct entry *e = (struct entry *)task;
     rwkv_model_info info;
     e->err = (rwkv_error){RWKV_OK, ""};
-    e->memory = e->about.bytes;
     if (e->path && rwkv_model_plan(e->path, &e->models->options.model, &info, &e->err) == RWKV_OK)
         e->memory = info.file_bytes + info.private_bytes + info.scratch_bytes;
 }
@@ -422,6 +421,7 @@ void rw_models_want(struct rw_models *m, const char *name, struct rw_want *want)
     if (e->opening)
         return;
     e->opening = true;
+    e->memory = e->about.bytes; /* here, for looking at the folder may change what is known */
     e->task = (struct rw_task){.work = plan_in_background, .done = planned};
     rw_background_do(m->background, &e->task);
 }
