@@ -78,6 +78,9 @@ static void test_texts(void **state)
     error.status = 0;
     assert_false(rw_field_word(&f, "v", words, &word));
     expect("v", "wanted one of yes, no, found 'perhaps'");
+    f = parse("{\"v\": \"a\\nb\\u007f\", \"n\": \"a/../b\"}");
+    assert_false(rw_field_word(&f, "v", words, &word));
+    expect("v", "found 'a b '"); /* on one line */
     error.status = 0;
     assert_false(rw_field_name(&f, "n", &text));
     expect("n", "wanted a name");

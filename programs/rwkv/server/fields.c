@@ -20,6 +20,9 @@ static void fail(struct rw_api_error *error, int status, const char *type, const
     error->code = code;
     error->param[0] = 0;
     vsnprintf(error->message, sizeof error->message, fmt, args);
+    /* One line, whatever was quoted from the request. */
+    for (char *c = error->message; *c; c++)
+        *c = (unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c;
 }
 
 void rw_api_fail(struct rw_api_error *error, int status, const char *type, const char *code,
