@@ -61,7 +61,7 @@ function answerTo(text, number) {
     case 'hostile': return { thought: HOSTILE, text: HOSTILE };
     case 'endless': return { text: 'It begins and goes on', hangs: true };
     case 'error': return { text: 'Half an', error: 'the model broke down' };
-    case 'broken': return { text: 'Half an', cut: true };
+    case 'broken': return { text: 'Half an', hangs: true };
     case 'length': return { text: 'It was cut', finish: 'length' };
     case 'empty': return { text: '' };
     default: return { text: `Answer ${number} to “${text}”.` };
@@ -81,11 +81,7 @@ async function stream(response, answer, messages) {
     send(response, delta({ content: piece }));
     await sleep(1);
   }
-  if (answer.hangs) return; // until the client leaves
-  if (answer.cut) {
-    response.socket.end(); // after what was written, without the end that chunks have
-    return;
-  }
+  if (answer.hangs) return; // until the client leaves, or it is broken off
   if (answer.error) {
     send(response, { error: { message: answer.error, type: 'server_error', param: null, code: null } });
     response.end();
@@ -112,6 +108,7 @@ class Mock {
     this.requests = []; // bodies of chats
     this.answers = 0;
     this.left = 0; // clients that did not wait for the end
+    this.last = null; // the response to the newest chat
     this.refusals = { busy: 2, loading: 2 };
     this.http = http.createServer((request, response) => {
       this.handle(request, response).catch((error) => response.destroy(error));
@@ -141,7 +138,14 @@ class Mock {
     if (text === 'loading' && this.refusals.loading-- > 0)
       return fail(response, 503, 'the model is being loaded', 'loading');
     response.on('close', () => { this.left += !response.writableFinished; });
+    this.last = response;
     return stream(response, answerTo(text, ++this.answers), body.messages);
+  }
+
+  // The last answer ends without the end that chunks have. A browser may lose what it was not shown
+  // yet, so this is for when it was.
+  breakOff() {
+    this.last.socket.end();
   }
 
   forward(request, response) {

@@ -345,6 +345,8 @@ test('what goes wrong is said, and what came stays', () => all.visit({}, async (
   await visit.answered('The answer broke off (the model broke down).');
   assert.equal(await visit.answers().last().locator('.markdown').innerText(), 'Half an');
   await visit.send('broken');
+  await visit.answers().last().locator('.markdown', { hasText: 'Half an' }).waitFor();
+  all.mock.breakOff();
   await visit.answered('The connection to the server broke off.');
   assert.equal(await visit.answers().last().locator('.markdown').innerText(), 'Half an');
   await visit.shoot('problem');
