@@ -44,8 +44,10 @@ class Leaving(serving.Case):
     def test_generation_stops_when_the_client_leaves(self):
         for path, body in (("/v1/completions", ENDLESS), ("/v1/completions", {**ENDLESS, "n": 3}),
                            ("/v1/completions", {**ENDLESS, "stream": False}),
-                           ("/api/generate", {"prompt": "a", "options": {
-                               "num_predict": 1000000}, "raw": True, "grammar": ""})):
+                           ("/api/generate", {"prompt": "a", "raw": True,
+                                              "options": {"num_predict": 1000000},
+                                              "format": {"type": "string",
+                                                         "minLength": 100000}})):
             with self.subTest(path=path, stream=body.get("stream")):
                 connection = self.server.connect()
                 self.server.send(connection, "POST", path, body)

@@ -134,7 +134,6 @@ void rw_get_metrics(struct rw_call *call);
 void rw_get_version(struct rw_call *call);
 void rw_get_root(struct rw_call *call);    /* page.c */
 void rw_get_page(struct rw_call *call);
-void rw_get_page(struct rw_call *call);
 void rw_list_models(struct rw_call *call); /* openai_models.c */
 void rw_get_model(struct rw_call *call);
 void rw_complete(struct rw_call *call);        /* openai_completions.c */
