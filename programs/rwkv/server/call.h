@@ -132,7 +132,7 @@ const struct rw_route *rw_route_find(const char *method, const char *path, const
 void rw_get_health(struct rw_call *call); /* health.c */
 void rw_get_metrics(struct rw_call *call);
 void rw_get_version(struct rw_call *call);
-void rw_get_root(struct rw_call *call);    /* page.c */
+void rw_get_root(struct rw_call *call); /* page.c */
 void rw_get_page(struct rw_call *call);
 void rw_list_models(struct rw_call *call); /* openai_models.c */
 void rw_get_model(struct rw_call *call);
