@@ -224,7 +224,8 @@ static double quantile(const struct times *t, double q)
 
 static void print_times(const char *name, struct times *t)
 {
-    qsort(t->at, t->n, sizeof *t->at, compare);
+    if (t->n)
+        qsort(t->at, t->n, sizeof *t->at, compare);
     printf(", \"%s\": {\"count\": %zu, \"p50\": %.6f, \"p95\": %.6f, \"p99\": %.6f, \"max\": %.6f}",
            name, t->n, quantile(t, 0.5), quantile(t, 0.95), quantile(t, 0.99), quantile(t, 1));
 }
