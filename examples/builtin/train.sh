@@ -5,9 +5,11 @@
 #     examples/builtin/train.sh CORPUS WORK [RWKV]
 #
 # CORPUS is a folder with the five texts named below, packed by xz: one JSON object a line,
-# {"text": "..."} (docs/builtin-model.md says where they are from). WORK is a folder to make or to
-# go on in: what is there already is not made again, and a run of training that was stopped goes
-# on. RWKV is the program; the default is the one that `make` built.
+# {"text": "..."}: fragments of TinyStories and chats of Topical-Chat (both CDLA-Sharing-1.0), tales
+# of StoryWeaver and African Storybook (CC-BY), fairy tales and books for the young in the public
+# domain. WORK is a folder to make or to go on in: what is there already is not made again, and a
+# run of training that was stopped goes on. RWKV is the program; the default is the one that `make`
+# built.
 set -eu
 
 corpus=${1:?usage: train.sh CORPUS WORK [RWKV]}

@@ -12,7 +12,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -131,7 +130,7 @@ rwkv_status rw_output_open(struct rw_output **out, const char *path, rwkv_error 
     return RWKV_OK;
 }
 
-static bool write_all(int fd, const uint8_t *bytes, size_t n)
+bool rw_write_all(int fd, const uint8_t *bytes, size_t n)
 {
     while (n > 0) {
         ssize_t done = write(fd, bytes, n);
@@ -147,7 +146,7 @@ static bool write_all(int fd, const uint8_t *bytes, size_t n)
 
 static rwkv_status flush(struct rw_output *o, rwkv_error *err)
 {
-    if (!write_all(o->fd, o->buffer, o->buffered))
+    if (!rw_write_all(o->fd, o->buffer, o->buffered))
         return fail_write(o, err);
     o->buffered = 0;
     return RWKV_OK;
@@ -158,7 +157,7 @@ rwkv_status rw_output_write(struct rw_output *o, const void *bytes, size_t n, rw
     if (n > BUFFER_SIZE - o->buffered)
         RW_TRY(flush(o, err));
     if (n > BUFFER_SIZE) {
-        if (!write_all(o->fd, bytes, n))
+        if (!rw_write_all(o->fd, bytes, n))
             return fail_write(o, err);
     } else if (n) {
         memcpy(o->buffer + o->buffered, bytes, n);

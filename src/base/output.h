@@ -13,6 +13,7 @@
 #define RW_BASE_OUTPUT_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "rwkv.h"
@@ -32,6 +33,9 @@ rwkv_status rw_output_sync(struct rw_output *o, rwkv_error *err);
 uint64_t rw_output_position(const struct rw_output *o);
 rwkv_status rw_output_commit(struct rw_output *o, rwkv_error *err);
 void rw_output_discard(struct rw_output *o); /* NULL is fine */
+
+/* All n bytes, however the system cuts and interrupts the writing; false: errno says why not. */
+bool rw_write_all(int fd, const uint8_t *bytes, size_t n);
 
 /* Make a folder unless it is there; either way its name reaches the disk. */
 rwkv_status rw_folder_make(const char *path, rwkv_error *err);

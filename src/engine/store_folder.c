@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/output.h"
 #include "base/status.h"
 #include "base/str.h"
 #include "engine/store_file.h"
@@ -115,20 +116,6 @@ static int create(const struct rw_folder *folder, struct rw_file_id *id)
     return -1;
 }
 
-static bool write_all(int fd, const uint8_t *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, bytes, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        bytes += done;
-        n -= (size_t)done;
-    }
-    return true;
-}
-
 rwkv_status rw_folder_write(const struct rw_folder *folder, const struct rw_store_content *content,
                             bool sync, struct rw_pending *out, rwkv_error *err)
 {
@@ -139,8 +126,8 @@ rwkv_status rw_folder_write(const struct rw_folder *folder, const struct rw_stor
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory to write", folder->path);
     rw_store_head_write(content, head);
     out->fd = create(folder, &out->id);
-    bool good = out->fd >= 0 && write_all(out->fd, head, head_size) &&
-                write_all(out->fd, content->state, content->state_size) &&
+    bool good = out->fd >= 0 && rw_write_all(out->fd, head, head_size) &&
+                rw_write_all(out->fd, content->state, content->state_size) &&
                 (!sync || fsync(out->fd) == 0);
     rw_free(head);
     if (good)

@@ -130,13 +130,6 @@ bool rw_call_refused(struct rw_call *call)
     return call->error.status != 0;
 }
 
-void rw_call_fail_with(struct rw_call *call, const rwkv_error *err)
-{
-    struct rw_api_error error = {0};
-    rw_api_fail_with(&error, err);
-    rw_call_fail(call, &error);
-}
-
 void rw_call_fail_with_state(struct rw_call *call, const rwkv_error *err)
 {
     struct rw_api_error error = {0};
@@ -158,13 +151,6 @@ void rw_call_json(struct rw_call *call, struct rw_json *json)
     if (call->x)
         rw_http_reply_str(call->x, 200, fields, &json->text);
     rw_str_fini(&json->text);
-}
-
-void rw_call_text(struct rw_call *call, unsigned status, const char *type, const char *text)
-{
-    const struct rw_http_field fields[] = {{"Content-Type", type}, {NULL, NULL}};
-    if (call->x)
-        rw_http_reply(call->x, status, fields, text, strlen(text));
 }
 
 bool rw_call_stream(struct rw_call *call, const char *type)

@@ -100,7 +100,6 @@ void rw_call_queue(struct rw_call *call, size_t n);
 bool rw_call_refused(struct rw_call *call);
 /* The same with an error, which is copied. */
 void rw_call_fail(struct rw_call *call, const struct rw_api_error *error);
-void rw_call_fail_with(struct rw_call *call, const rwkv_error *err);
 /* The same of the store: a state that there is not is 404, one that there is already 409. */
 void rw_call_fail_with_state(struct rw_call *call, const rwkv_error *err);
 /* The body of an error in the route's dialect. */
@@ -108,7 +107,6 @@ void rw_error_body(enum rw_dialect dialect, const struct rw_api_error *error, st
 
 /* The JSON that was built, with status 200; also frees it. */
 void rw_call_json(struct rw_call *call, struct rw_json *json);
-void rw_call_text(struct rw_call *call, unsigned status, const char *type, const char *text);
 
 /* Begin a stream of events (text/event-stream) or of lines (application/x-ndjson). */
 bool rw_call_stream(struct rw_call *call, const char *type);

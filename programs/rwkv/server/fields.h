@@ -15,7 +15,7 @@
  *         …
  *     }
  *     if (error.status)
- *         return rw_api_refuse(x, &error);
+ *         rw_call_fail(call, &error);
  *
  * Members that nobody asks for are ignored. What a request may hold at most stands below, in one
  * place; docs/serving.md shows the same table.
