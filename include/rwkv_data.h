@@ -38,12 +38,14 @@ typedef enum rwkv_data_format {
 
 typedef struct rwkv_data_options {
     rwkv_data_format format;
-    const char *field; /* the member that is the text; NULL: "text" */
-    int32_t separator; /* the token, below 2²⁴, that ends each document, or
-                          RWKV_DATA_NO_SEPARATOR */
-    int skip_bad;      /* non-zero: leave out lines that are no documents instead of failing */
-    int overwrite;     /* non-zero: replace OUT.bin and OUT.idx, if they are there */
-    int threads;       /* 0: one for each core this process may use; changes no byte */
+    const char *field;        /* the member that is the text; NULL: "text" */
+    const char *prompt_field; /* the member that comes before it, which a run with answers_only
+                                 (rwkv_trainer.h) does not learn; NULL: there is none */
+    int32_t separator;        /* the token, below 2²⁴, that ends each document, or
+                                 RWKV_DATA_NO_SEPARATOR */
+    int skip_bad;  /* non-zero: leave out lines that are no documents instead of failing */
+    int overwrite; /* non-zero: replace OUT.bin and OUT.idx, if they are there */
+    int threads;   /* 0: one for each core this process may use; changes no byte */
     rwkv_progress_fn progress; /* nullable; bytes of input, of 0 where that is not known */
     void *progress_user;
 } rwkv_data_options;
@@ -83,6 +85,8 @@ typedef struct rwkv_data rwkv_data; /* may be used by many threads at once */
 
 typedef struct rwkv_data_info {
     uint64_t tokens, documents;
+    uint64_t pieces;        /* of documents: more than documents where some have prompts, */
+    uint64_t answer_tokens; /* and the tokens behind them, and of documents without one */
     uint64_t bin_bytes, idx_bytes;
     rwkv_dtype dtype;           /* of a token: U16 usually */
     uint64_t shortest, longest; /* document, in tokens; 0 if there is none */

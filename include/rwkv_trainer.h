@@ -86,6 +86,8 @@ typedef struct rwkv_train_options {
     const char *data;       /* a .bin/.idx, without the ending */
     double held_out;        /* 0: share of the data that is validated on, not trained */
     const char *validation; /* other data to validate on, named as `data`, instead; nullable */
+    int answers_only;       /* losses are those of answers and of documents without a prompt:
+                               rwkv_data.h */
     rwkv_train_order order;
     size_t context;    /* 512: tokens of a sequence */
     size_t batch;      /* 8: sequences at a time … */

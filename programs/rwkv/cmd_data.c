@@ -98,6 +98,7 @@ int rw_data_build_command(int argc, char **argv)
         RW_SEPARATOR_OPTION(&b.options.separator),
         {"format", 0, RW_OPTION_CHOICE, &b.format, .choices = formats},
         {"field", 0, RW_OPTION_TEXT, &b.options.field},
+        {"prompt-field", 0, RW_OPTION_TEXT, &b.options.prompt_field},
         {"skip-bad", 0, RW_OPTION_FLAG, &b.skip_bad},
         {"force", 0, RW_OPTION_FLAG, &b.force},
         {"threads", 't', RW_OPTION_INT, &b.model_args.options.threads, .min = 1, .max = 256},

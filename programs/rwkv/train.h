@@ -19,7 +19,7 @@ struct rw_train {
     rwkv_train_options options;
     const char *out, *resume;
     int schedule, order, on_nan, precision, export_type; /* of the choices below */
-    bool grad_checkpoint;
+    bool answers_only, grad_checkpoint;
     bool plan, json, quiet;
     size_t print_every;
     struct rw_option table[RW_TRAIN_OPTIONS];

@@ -49,6 +49,7 @@ static void make_table(struct rw_train *t)
         {"data", 0, RW_OPTION_TEXT, &o->data},
         {"held-out", 0, RW_OPTION_REAL, &o->held_out, 0, 0.999},
         {"validation", 0, RW_OPTION_TEXT, &o->validation},
+        {"answers-only", 0, RW_OPTION_FLAG, &t->answers_only},
         {"order", 0, RW_OPTION_CHOICE, &t->order, .choices = orders},
         {"ctx", 0, RW_OPTION_SIZE, &o->context, 1, 1 << 20},
         {"batch", 'b', RW_OPTION_SIZE, &o->batch, 1, 1 << 20},
@@ -99,7 +100,7 @@ static void set_defaults(struct rw_train *t)
     rwkv_train_defaults(&t->options);
     t->out = t->resume = NULL;
     t->schedule = t->order = t->on_nan = t->precision = t->export_type = 0;
-    t->grad_checkpoint = t->plan = t->json = t->quiet = false;
+    t->answers_only = t->grad_checkpoint = t->plan = t->json = t->quiet = false;
     t->print_every = 10;
     memset(t->given, 0, sizeof t->given);
 }
@@ -212,6 +213,7 @@ static void finish(struct rw_train *t)
     o->on_nan = (rwkv_on_nan)t->on_nan;
     o->precision = (rwkv_precision)t->precision;
     o->checkpoint = t->grad_checkpoint;
+    o->answers_only = t->answers_only;
     o->export_dtype = types[t->export_type];
 }
 

@@ -75,6 +75,8 @@ void rwkv_data_get_info(const rwkv_data *data, rwkv_data_info *info)
     const struct rw_binidx *b = &data->files;
     *info = (rwkv_data_info){.tokens = b->n_tokens,
                              .documents = b->n_documents,
+                             .pieces = b->n_items,
+                             .answer_tokens = rw_binidx_answers(b, 0, b->n_tokens, NULL),
                              .bin_bytes = b->bin.size,
                              .idx_bytes = b->idx.size,
                              .dtype = b->dtype};

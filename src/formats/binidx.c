@@ -288,6 +288,58 @@ uint64_t rw_binidx_document(const struct rw_binidx *b, uint64_t d)
     return item < b->n_items ? pointer(b, item) / b->width : b->n_tokens;
 }
 
+/* The piece that has the token at this position: the last that begins there or before. */
+static uint64_t find_item(const struct rw_binidx *b, uint64_t at)
+{
+    uint64_t low = 0, high = b->n_items;
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        if (pointer(b, middle) / b->width <= at)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The document that has a piece: the last that begins with it or before. */
+static uint64_t find_document(const struct rw_binidx *b, uint64_t item)
+{
+    uint64_t low = 0, high = b->n_documents;
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        if (document_item(b, middle) <= item)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+size_t rw_binidx_answers(const struct rw_binidx *b, uint64_t at, size_t n, uint8_t *answers)
+{
+    assert(at <= b->n_tokens && n <= b->n_tokens - at);
+    if (n == 0)
+        return 0;
+    uint64_t item = find_item(b, at), d = find_document(b, item), end = at + n;
+    size_t count = 0;
+    for (; at < end; item++) {
+        while (item >= document_item(b, d + 1))
+            d++;
+        uint64_t first = document_item(b, d), next = document_item(b, d + 1);
+        bool answer = next - first == 1 || (item - first) % 2 == 1;
+        uint64_t stop = item + 1 < b->n_items ? pointer(b, item + 1) / b->width : b->n_tokens;
+        size_t part = (size_t)(RW_MIN(stop, end) - at);
+        if (answers) {
+            memset(answers, answer, part);
+            answers += part;
+        }
+        count += answer ? part : 0;
+        at += part;
+    }
+    return count;
+}
+
 static void hash_file(struct rw_sha256 *h, const struct rw_map *map)
 {
     uint8_t size[8];

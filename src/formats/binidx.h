@@ -13,7 +13,10 @@
  * tokens may be asked for. The .bin, which may be larger than memory, is not read through: tokens
  * are checked as they are read.
  *
- * The writer streams: what it keeps is four bytes a document. Both files appear when it commits, or
+ * A document is one piece, or several. What `rwkv data build --prompt-field` writes has two a
+ * document, a prompt and its answer; of a conversation they would go on by turns.
+ *
+ * The writer streams: what it keeps is four bytes a piece. Both files appear when it commits, or
  * neither; a pair that is there already stays whole until then, under NAME.replaced for a moment.
  */
 #ifndef RW_FORMATS_BINIDX_H
@@ -26,8 +29,8 @@
 #include "base/map.h"
 #include "rwkv.h"
 
-/* Sizes of documents are stored in 31 bits. */
-#define RW_BINIDX_DOCUMENT_MAX ((uint64_t)INT32_MAX)
+/* Sizes of pieces are stored in 31 bits. */
+#define RW_BINIDX_PIECE_MAX ((uint64_t)INT32_MAX)
 
 struct rw_binidx {
     char *name; /* of both files, without their endings; owned */
@@ -61,6 +64,11 @@ int64_t rw_binidx_token(const struct rw_binidx *data, uint64_t at);
 /* The first of the tokens of document d ≤ n_documents; that of document n_documents is n_tokens. */
 uint64_t rw_binidx_document(const struct rw_binidx *data, uint64_t d);
 
+/* How many of the tokens at … at + n − 1, which must be there, belong to answers: to the second,
+ * fourth … piece of their document, or to a document of a single piece. Unless NULL, answers [n]
+ * becomes 1 for each of them and 0 for the others. */
+size_t rw_binidx_answers(const struct rw_binidx *data, uint64_t at, size_t n, uint8_t *answers);
+
 /* Hexadecimal SHA-256 over both files: over all their bytes up to 256 MiB each, and of larger files
  * over their size and 4096 blocks of 64 KiB spread evenly, the first and the last among them. */
 void rw_binidx_fingerprint(const struct rw_binidx *data, char out[65]);
@@ -77,11 +85,14 @@ struct rw_binidx_writer;
 rwkv_status rw_binidx_writer_open(struct rw_binidx_writer **out, const char *path, size_t n_vocab,
                                   rwkv_error *err);
 
-/* Append tokens, each in [0, n_vocab), to the document being written. */
+/* Append tokens, each in [0, n_vocab), to the piece being written. */
 rwkv_status rw_binidx_writer_add(struct rw_binidx_writer *w, const int32_t *tokens, size_t n,
                                  rwkv_error *err);
 
-/* End the document; one of no tokens is a document too. */
+/* End the piece, which may have no tokens, and go on with the next of the document. */
+rwkv_status rw_binidx_writer_end_piece(struct rw_binidx_writer *w, rwkv_error *err);
+
+/* End the document with its last piece; one of no tokens is a document too. */
 rwkv_status rw_binidx_writer_end(struct rw_binidx_writer *w, rwkv_error *err);
 
 /* The document being written must have been ended. Frees w, also on failure. */

@@ -26,6 +26,7 @@
 #include "formats/binidx_int.h"
 
 #define PIECE 4096 /* tokens written at once */
+#define LAST ((uint32_t)1 << 31)
 
 struct rw_binidx_writer {
     char *name;
@@ -33,9 +34,9 @@ struct rw_binidx_writer {
     char *bin_old, *idx_old;   /* and those of the old pair meanwhile */
     struct rw_output *bin, *idx;
     size_t n_vocab, width;
-    int32_t *sizes; /* [n_documents] */
-    size_t n_documents, capacity;
-    uint64_t current; /* tokens of the document being written */
+    uint32_t *sizes; /* [n_pieces], with LAST where one ends its document */
+    size_t n_pieces, n_documents, capacity;
+    uint64_t current; /* tokens of the piece being written */
 };
 
 static bool find_names(struct rw_binidx_writer *w, const char *path)
@@ -71,9 +72,9 @@ rwkv_status rw_binidx_writer_add(struct rw_binidx_writer *w, const int32_t *toke
                                  rwkv_error *err)
 {
     uint8_t bytes[4 * PIECE];
-    if (n > RW_BINIDX_DOCUMENT_MAX - w->current)
+    if (n > RW_BINIDX_PIECE_MAX - w->current)
         return rw_fail(err, RWKV_ERROR_FORMAT, "%s: document %zu: wanted at most %llu tokens",
-                       w->name, w->n_documents, (unsigned long long)RW_BINIDX_DOCUMENT_MAX);
+                       w->name, w->n_documents, (unsigned long long)RW_BINIDX_PIECE_MAX);
     w->current += n;
     while (n > 0) {
         size_t part = RW_MIN(n, (size_t)PIECE);
@@ -91,13 +92,21 @@ rwkv_status rw_binidx_writer_add(struct rw_binidx_writer *w, const int32_t *toke
     return RWKV_OK;
 }
 
-rwkv_status rw_binidx_writer_end(struct rw_binidx_writer *w, rwkv_error *err)
+rwkv_status rw_binidx_writer_end_piece(struct rw_binidx_writer *w, rwkv_error *err)
 {
-    if (!rw_grow((void **)&w->sizes, w->n_documents, &w->capacity, sizeof *w->sizes))
+    if (!rw_grow((void **)&w->sizes, w->n_pieces, &w->capacity, sizeof *w->sizes))
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for the sizes of %zu documents",
                        w->name, w->n_documents + 1);
-    w->sizes[w->n_documents++] = (int32_t)w->current;
+    w->sizes[w->n_pieces++] = (uint32_t)w->current;
     w->current = 0;
+    return RWKV_OK;
+}
+
+rwkv_status rw_binidx_writer_end(struct rw_binidx_writer *w, rwkv_error *err)
+{
+    RW_TRY(rw_binidx_writer_end_piece(w, err));
+    w->sizes[w->n_pieces - 1] |= LAST;
+    w->n_documents++;
     return RWKV_OK;
 }
 
@@ -107,7 +116,7 @@ static rwkv_status write_header(struct rw_binidx_writer *w, rwkv_error *err)
     memcpy(header, BINIDX_MAGIC, BINIDX_MAGIC_SIZE);
     rw_store_u64(header + 9, BINIDX_VERSION);
     header[17] = w->width == 2 ? BINIDX_CODE_U16 : BINIDX_CODE_I32;
-    rw_store_u64(header + 18, w->n_documents);
+    rw_store_u64(header + 18, w->n_pieces);
     rw_store_u64(header + 26, w->n_documents + 1);
     return rw_output_write(w->idx, header, sizeof header, err);
 }
@@ -123,17 +132,19 @@ static rwkv_status write_index(struct rw_binidx_writer *w, rwkv_error *err)
 {
     uint64_t pointer = 0;
     RW_TRY(write_header(w, err));
-    for (size_t i = 0; i < w->n_documents; i++) {
+    for (size_t i = 0; i < w->n_pieces; i++) {
         uint8_t size[4];
-        rw_store_u32(size, (uint32_t)w->sizes[i]);
+        rw_store_u32(size, w->sizes[i] & ~LAST);
         RW_TRY(rw_output_write(w->idx, size, sizeof size, err));
     }
-    for (size_t i = 0; i < w->n_documents; i++) {
+    for (size_t i = 0; i < w->n_pieces; i++) {
         RW_TRY(write_u64(w, pointer, err));
-        pointer += (uint64_t)w->sizes[i] * w->width;
+        pointer += (uint64_t)(w->sizes[i] & ~LAST) * w->width;
     }
-    for (size_t i = 0; i <= w->n_documents; i++)
-        RW_TRY(write_u64(w, i, err));
+    RW_TRY(write_u64(w, 0, err));
+    for (size_t i = 0; i < w->n_pieces; i++)
+        if (w->sizes[i] & LAST)
+            RW_TRY(write_u64(w, i + 1, err));
     return RWKV_OK;
 }
 

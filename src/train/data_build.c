@@ -95,10 +95,11 @@ static rwkv_status take_lines(struct build *b, struct rw_corpus_part *part,
                               const struct rw_text_unit *u, rwkv_error *err)
 {
     rwkv_data_stats *stats = b->stats;
-    size_t begin = 0;
-    for (size_t d = 0; d < u->n_documents; begin = u->ends[d++]) {
-        RW_TRY(write_tokens(b, u->tokens + begin, u->ends[d] - begin, err));
-        RW_TRY(end_document(b, err));
+    size_t begin = 0, pieces = b->tokenizing.prompt_field ? 2 : 1;
+    for (size_t i = 0; i < u->n_ends; begin = u->ends[i++]) {
+        RW_TRY(write_tokens(b, u->tokens + begin, u->ends[i] - begin, err));
+        RW_TRY(i % pieces == pieces - 1 ? end_document(b, err)
+                                        : rw_binidx_writer_end_piece(b->writer, err));
     }
     stats->text_bytes += u->text_bytes;
     stats->empty += u->empty;
@@ -161,6 +162,7 @@ rwkv_status rw_data_build(const char *out, const char *const *inputs, size_t n_i
                       .corpus.fd = -1,
                       .tokenizing = {.vocab = vocab,
                                      .field = o->field ? o->field : "text",
+                                     .prompt_field = o->prompt_field,
                                      .skip_bad = o->skip_bad != 0,
                                      .piece = PIECE}};
     rwkv_status status;

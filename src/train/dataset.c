@@ -9,6 +9,8 @@
 #include "formats/binidx.h"
 #include "train/order.h"
 
+#define ANSWERS 4096 /* tokens looked at at once */
+
 struct rw_dataset {
     struct rw_binidx files;
     struct rw_dataset_options options;
@@ -93,6 +95,11 @@ rwkv_status rw_dataset_open(struct rw_dataset **out, const char *path,
     RW_GO(rw_binidx_open(&d->files, path, err));
     d->info.n_tokens = d->files.n_tokens;
     d->info.n_documents = d->files.n_documents;
+    if (options->answers && d->files.n_items <= d->files.n_documents)
+        RW_GO(rw_fail(err, RWKV_ERROR_ARGUMENT,
+                      "%s: wanted documents with prompts, to learn the answers only, found none: "
+                      "data are built with them from JSON lines",
+                      d->files.name));
     if (options->all_held_out) {
         RW_GO(hold_all_out(d, err));
     } else {
@@ -133,17 +140,54 @@ uint64_t rw_dataset_start(const struct rw_dataset *d, uint64_t step, uint64_t i)
     return slot * d->options.ctx;
 }
 
-rwkv_status rw_dataset_sample(const struct rw_dataset *d, uint64_t step, uint64_t i,
-                              int32_t *tokens, rwkv_error *err)
+/* --- samples ---------------------------------------------------------------------------------- */
+
+/* Which of the ctx tokens from `at` on are to be learned: the others become −1. */
+static void drop_prompts(const struct rw_dataset *d, uint64_t at, int32_t *targets)
 {
-    return rw_binidx_read(&d->files, rw_dataset_start(d, step, i), d->options.ctx + 1,
-                          d->options.n_vocab, tokens, err);
+    size_t ctx = d->options.ctx;
+    for (size_t i = 0; i < ctx; i += ANSWERS) {
+        uint8_t answers[ANSWERS];
+        size_t n = RW_MIN(ctx - i, (size_t)ANSWERS);
+        rw_binidx_answers(&d->files, at + i, n, answers);
+        for (size_t j = 0; j < n; j++)
+            if (!answers[j])
+                targets[i + j] = -1;
+    }
+}
+
+static rwkv_status read_sample(const struct rw_dataset *d, uint64_t at, int32_t *tokens,
+                               int32_t *targets, rwkv_error *err)
+{
+    size_t ctx = d->options.ctx;
+    RW_TRY(rw_binidx_read(&d->files, at, ctx + 1, d->options.n_vocab, tokens, err));
+    if (targets)
+        memcpy(targets, tokens + 1, ctx * sizeof *targets);
+    if (targets && d->options.answers)
+        drop_prompts(d, at + 1, targets);
+    return RWKV_OK;
+}
+
+rwkv_status rw_dataset_sample(const struct rw_dataset *d, uint64_t step, uint64_t i,
+                              int32_t *tokens, int32_t *targets, rwkv_error *err)
+{
+    return read_sample(d, rw_dataset_start(d, step, i), tokens, targets, err);
+}
+
+uint64_t rw_dataset_step_targets(const struct rw_dataset *d, uint64_t step)
+{
+    size_t ctx = d->options.ctx;
+    uint64_t count = 0;
+    if (!d->options.answers)
+        return (uint64_t)d->options.batch * ctx;
+    for (size_t i = 0; i < d->options.batch; i++)
+        count += rw_binidx_answers(&d->files, rw_dataset_start(d, step, i) + 1, ctx, NULL);
+    return count;
 }
 
 rwkv_status rw_dataset_held_out(const struct rw_dataset *d, uint64_t w, int32_t *tokens,
-                                rwkv_error *err)
+                                int32_t *targets, rwkv_error *err)
 {
     assert(w < d->info.held_out);
-    return rw_binidx_read(&d->files, d->info.train_tokens + w * d->options.ctx, d->options.ctx + 1,
-                          d->options.n_vocab, tokens, err);
+    return read_sample(d, d->info.train_tokens + w * d->options.ctx, tokens, targets, err);
 }

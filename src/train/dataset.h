@@ -41,6 +41,7 @@ struct rw_dataset_options {
     size_t batch;      /* samples a step, in all processes together; at least 1 */
     size_t n_vocab;    /* tokens must be below; at most 2³¹ */
     double held_out;   /* share of the stream, 0 ≤ x < 1 */
+    bool answers;      /* prompts are no targets: rw_binidx_answers */
     bool all_held_out; /* nothing is trained on: every window there is, from the first token on */
     enum rw_dataset_order order;
     uint64_t seed; /* of RW_ORDER_SHUFFLED */
@@ -58,7 +59,8 @@ struct rw_dataset_info {
 };
 
 /* Open what rwkv data build wrote, or any other .bin/.idx. Fails where the tokens for one sample
- * are missing, or for the smallest prime of the official order: 3·ctx tokens. */
+ * are missing, or for the smallest prime of the official order: 3·ctx tokens; or where only answers
+ * are to be learned and no document has a prompt. */
 rwkv_status rw_dataset_open(struct rw_dataset **out, const char *path,
                             const struct rw_dataset_options *options, rwkv_error *err);
 void rw_dataset_close(struct rw_dataset *data); /* NULL is fine */
@@ -70,12 +72,16 @@ const struct rw_dataset_info *rw_dataset_info(const struct rw_dataset *data);
  * order this is in every respect where `batch` divides 40320. i may be larger than the batch. */
 uint64_t rw_dataset_start(const struct rw_dataset *data, uint64_t step, uint64_t i);
 
-/* Its ctx + 1 tokens. */
+/* Its ctx + 1 tokens, and, unless NULL, targets [ctx]: those behind the first, or −1 where one is
+ * not to be learned. */
 rwkv_status rw_dataset_sample(const struct rw_dataset *data, uint64_t step, uint64_t i,
-                              int32_t *tokens, rwkv_error *err);
+                              int32_t *tokens, int32_t *targets, rwkv_error *err);
 
-/* The ctx + 1 tokens of window w < held_out, in the order of the stream. */
+/* Targets of a step, of all samples of the batch together. */
+uint64_t rw_dataset_step_targets(const struct rw_dataset *data, uint64_t step);
+
+/* The same of window w < held_out, in the order of the stream. */
 rwkv_status rw_dataset_held_out(const struct rw_dataset *data, uint64_t w, int32_t *tokens,
-                                rwkv_error *err);
+                                int32_t *targets, rwkv_error *err);
 
 #endif

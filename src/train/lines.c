@@ -55,18 +55,24 @@ static const char *kind_of(const json_t *value)
     return value ? kinds[json_typeof(value)] : "nothing";
 }
 
-rwkv_status rw_line_text(const char *line, size_t size, const char *field, struct json_t **object,
-                         const char **text, size_t *n, rwkv_error *err)
+rwkv_status rw_line_object(const char *line, size_t size, struct json_t **object, rwkv_error *err)
 {
     json_error_t error;
-    *object =
+    json_auto_t *value =
         json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
-    if (!*object)
+    if (!value)
         return rw_fail(err, RWKV_ERROR_FORMAT, "not JSON at byte %d: %s", error.position,
                        error.text);
-    if (!json_is_object(*object))
-        return rw_fail(err, RWKV_ERROR_FORMAT, "wanted an object, found %s", kind_of(*object));
-    const json_t *value = json_object_get(*object, field);
+    if (!json_is_object(value))
+        return rw_fail(err, RWKV_ERROR_FORMAT, "wanted an object, found %s", kind_of(value));
+    *object = json_incref(value);
+    return RWKV_OK;
+}
+
+rwkv_status rw_line_text(const struct json_t *object, const char *field, const char **text,
+                         size_t *n, rwkv_error *err)
+{
+    const json_t *value = json_object_get(object, field);
     if (!json_is_string(value))
         return rw_fail(err, RWKV_ERROR_FORMAT, "wanted a string as \"%s\", found %s", field,
                        kind_of(value));

@@ -4,7 +4,7 @@
  *
  *     struct rw_lines lines = rw_lines_of(&corpus, part, part->begin, rw_lines_end(&corpus, part));
  *     while (rw_lines_next(&lines, &line, &size))
- *         … rw_line_is_blank(line, size), rw_line_text(line, size, "text", …)
+ *         … rw_line_is_blank(line, size), rw_line_object(line, size, …)
  */
 #ifndef RW_TRAIN_LINES_H
 #define RW_TRAIN_LINES_H
@@ -34,10 +34,12 @@ bool rw_lines_next(struct rw_lines *lines, const char **line, size_t *size);
 
 bool rw_line_is_blank(const char *line, size_t size);
 
-/* The text in the member `field` of a line, borrowed from *object, which is the caller's to release
- * (json_decref), also after a failure. */
+/* The object of a line, the caller's to release (json_decref). */
 struct json_t;
-rwkv_status rw_line_text(const char *line, size_t size, const char *field, struct json_t **object,
-                         const char **text, size_t *n, rwkv_error *err);
+rwkv_status rw_line_object(const char *line, size_t size, struct json_t **object, rwkv_error *err);
+
+/* The text in the member `field` of a line's object, borrowed from it. */
+rwkv_status rw_line_text(const struct json_t *object, const char *field, const char **text,
+                         size_t *n, rwkv_error *err);
 
 #endif

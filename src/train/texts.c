@@ -44,7 +44,8 @@ static rwkv_status give_line(struct texts *t, const char *line, size_t size, rwk
     size_t n;
     if (rw_line_is_blank(line, size))
         return RWKV_OK;
-    RW_TRY(rw_line_text(line, size, t->field, &object, &text, &n, err));
+    RW_TRY(rw_line_object(line, size, &object, err));
+    RW_TRY(rw_line_text(object, t->field, &text, &n, err));
     return t->text(t->user, text, n, 1, err);
 }
 

@@ -138,24 +138,47 @@ rwkv_status rw_unit_join(struct rw_tokenizing *t, struct rw_text_unit *u, size_t
 
 /* --- JSON lines ------------------------------------------------------------------------------- */
 
-/* Append the tokens of a text and the document's end. */
-static rwkv_status add_document(const struct rw_tokenizing *t, struct rw_text_unit *u,
-                                const char *text, size_t size, rwkv_error *err)
+/* Append the tokens of a text, and their end. */
+static rwkv_status add_text(const struct rw_tokenizing *t, struct rw_text_unit *u,
+                            const char *field, const char *text, size_t size, rwkv_error *err)
 {
     size_t n = 0;
+    if (memchr(text, 0, size))
+        return rw_fail(err, RWKV_ERROR_FORMAT, "\"%s\": wanted text without U+0000", field);
+    if (!reserve(u, size) ||
+        !rw_grow((void **)&u->ends, u->n_ends, &u->ends_capacity, sizeof *u->ends))
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for its tokens");
+    if (size > 0)
+        RW_TRY(rw_vocab_encode(t->vocab, text, size, u->tokens + u->n_tokens, size, &n, err));
+    u->n_tokens += n;
+    u->ends[u->n_ends++] = u->n_tokens;
+    return RWKV_OK;
+}
+
+/* All of the document of a line or nothing. */
+static rwkv_status add_document(const struct rw_tokenizing *t, struct rw_text_unit *u,
+                                const json_t *object, rwkv_error *err)
+{
+    const char *text, *prompt = NULL;
+    size_t size, prompt_size = 0, n_tokens = u->n_tokens, n_ends = u->n_ends;
+    rwkv_status status = RWKV_OK;
+    RW_TRY(rw_line_text(object, t->field, &text, &size, err));
+    if (t->prompt_field)
+        RW_TRY(rw_line_text(object, t->prompt_field, &prompt, &prompt_size, err));
     if (size == 0) {
         u->empty++;
         return RWKV_OK;
     }
-    if (memchr(text, 0, size))
-        return rw_fail(err, RWKV_ERROR_FORMAT, "\"%s\": wanted text without U+0000", t->field);
-    if (!reserve(u, size) ||
-        !rw_grow((void **)&u->ends, u->n_documents, &u->ends_capacity, sizeof *u->ends))
-        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for its tokens");
-    RW_TRY(rw_vocab_encode(t->vocab, text, size, u->tokens + u->n_tokens, size, &n, err));
-    u->n_tokens += n;
-    u->ends[u->n_documents++] = u->n_tokens;
-    u->text_bytes += size;
+    if (prompt)
+        status = add_text(t, u, t->prompt_field, prompt, prompt_size, err);
+    if (status == RWKV_OK)
+        status = add_text(t, u, t->field, text, size, err);
+    if (status != RWKV_OK) {
+        u->n_tokens = n_tokens;
+        u->n_ends = n_ends;
+        return status;
+    }
+    u->text_bytes += prompt_size + size;
     return RWKV_OK;
 }
 
@@ -163,10 +186,8 @@ static rwkv_status tokenize_line(const struct rw_tokenizing *t, struct rw_text_u
                                  const char *line, size_t size, rwkv_error *err)
 {
     json_auto_t *object = NULL;
-    const char *text;
-    size_t n;
-    RW_TRY(rw_line_text(line, size, t->field, &object, &text, &n, err));
-    return add_document(t, u, text, n, err);
+    RW_TRY(rw_line_object(line, size, &object, err));
+    return add_document(t, u, object, err);
 }
 
 static void tokenize_lines(const struct rw_tokenizing *t, struct rw_text_unit *u)

@@ -35,14 +35,15 @@ struct rw_text_unit {
     size_t skip;    /* after joining: so many of the tokens do not count */
 
     /* JSON lines */
-    size_t *ends; /* [n_documents] where each document ends in `tokens` */
-    size_t n_documents, ends_capacity;
+    size_t *ends; /* [n_ends] where each document ends in `tokens`, or its prompt and then itself */
+    size_t n_ends, ends_capacity;
     uint64_t lines, text_bytes, empty, skipped;
 };
 
 struct rw_tokenizing {
     const struct rwkv_vocab *vocab; /* borrowed */
     const char *field;              /* of JSON lines; borrowed */
+    const char *prompt_field;       /* the member with what comes before it, or NULL */
     bool skip_bad;
     size_t piece; /* bytes of a unit, at least 1; of JSON lines, to the end of the line */
     const struct rw_corpus *corpus; /* borrowed: set by rw_tokenize_batch */

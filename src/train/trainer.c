@@ -31,7 +31,7 @@ static rwkv_status read_batch(struct rwkv_trainer *t, uint64_t first, size_t n, 
     size_t context = t->options.context;
     for (size_t i = 0; i < n; i++)
         RW_TRY(rw_dataset_sample(t->data, t->state.step, first + i, t->tokens + i * (context + 1),
-                                 err));
+                                 t->targets + i * context, err));
     rw_trainer_set_sequences(t, n);
     return RWKV_OK;
 }
@@ -40,13 +40,14 @@ static rwkv_status read_batch(struct rwkv_trainer *t, uint64_t first, size_t n, 
 static rwkv_status accumulate(struct rwkv_trainer *t, rwkv_error *err)
 {
     uint64_t at, end;
+    t->step_targets = RW_MAX(rw_dataset_step_targets(t->data, t->state.step), (uint64_t)1);
     rw_step_begin(&t->step);
     rw_trainer_part(t, t->options.batch * t->options.accumulate, &at, &end);
     while (at < end && !rw_trainer_cancelled(t)) {
         size_t n = (size_t)RW_MIN((uint64_t)t->gradient_options.sequences, end - at);
         RW_TRY(read_batch(t, at, n, err));
         at += n;
-        rw_step_add(&t->step, t->sequences, n, t->plan.tokens_per_step, at == end);
+        rw_step_add(&t->step, t->sequences, n, t->step_targets, at == end);
         t->step.bytes += (double)rw_trainer_bytes(t, n);
     }
     return RWKV_OK;
@@ -57,7 +58,7 @@ static rwkv_status blame(struct rwkv_trainer *t, const struct rw_step_result *re
                          rwkv_error *err)
 {
     char what[240];
-    double loss = result->loss / (double)t->plan.tokens_per_step;
+    double loss = result->loss / (double)t->step_targets;
     snprintf(what, sizeof what,
              "loss %g, norm of the gradient %g; the first tensor that is not finite: %s%s",
              fabs(loss), fabs(result->norm), /* NaN has no sign worth showing */
@@ -83,7 +84,7 @@ static void report_step(struct rwkv_trainer *t, const struct rw_step_result *res
     rwkv_error err = {0};
     rwkv_train_event e = rw_trainer_event(t, RWKV_TRAIN_STEP);
     double done = (double)(t->state.step - t->plan.step);
-    e.loss = result->loss / (double)t->plan.tokens_per_step;
+    e.loss = result->loss / (double)t->step_targets;
     e.bits_per_byte = rw_trainer_bits_per_byte(t, result->loss, (uint64_t)result->bytes);
     e.learning_rate = rate;
     e.gradient_norm = result->norm;

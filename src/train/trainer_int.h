@@ -45,7 +45,9 @@ struct rwkv_trainer {
     struct rw_sampling *sampling;
     struct rw_log *log;
     int32_t *tokens;                        /* [sequences at a time, context + 1] */
+    int32_t *targets;                       /* [sequences at a time, context] */
     struct rw_gradient_sequence *sequences; /* as many */
+    uint64_t step_targets;                  /* of the step, in all processes together; at least 1 */
     double peak;                            /* of the machine's arithmetic, operations a second */
     double started_at, before;              /* moment it was started, seconds spent before that */
     rwkv_train_event_fn event;
@@ -99,7 +101,8 @@ void rw_trainer_measure(struct rwkv_trainer *t);         /* the machine's peak, 
 
 /* Bits a byte of a text whose tokens have so many nats; NaN without a vocabulary. */
 double rw_trainer_bits_per_byte(const struct rwkv_trainer *t, double nats, uint64_t bytes);
-/* Bytes of the targets of `n` sequences in t->tokens. */
+/* Targets of `n` sequences, and their bytes. */
+uint64_t rw_trainer_targets(const struct rwkv_trainer *t, size_t n);
 uint64_t rw_trainer_bytes(const struct rwkv_trainer *t, size_t n);
 
 /* A validation, and a sample of text; one that is cancelled tells nothing and stops the run. */
@@ -108,7 +111,7 @@ rwkv_status rw_trainer_sample(struct rwkv_trainer *t, rwkv_error *err);
 /* The models of options.exports. */
 rwkv_status rw_trainer_export(struct rwkv_trainer *t, bool end, rwkv_error *err);
 
-/* Point t->sequences at the first `n` rows of t->tokens. */
+/* Point t->sequences at the first `n` rows of t->tokens and t->targets. */
 void rw_trainer_set_sequences(struct rwkv_trainer *t, size_t n);
 
 #endif

@@ -322,11 +322,15 @@ static rwkv_status open_data(struct rwkv_trainer *t, rwkv_error *err)
         .batch = o->batch * o->accumulate,
         .n_vocab = t->parameters.sizes.n_vocab,
         .held_out = o->held_out,
+        .answers = o->answers_only != 0,
         .order = o->order == RWKV_TRAIN_OFFICIAL ? RW_ORDER_OFFICIAL : RW_ORDER_SHUFFLED,
         .seed = o->seed,
     };
-    const struct rw_dataset_options others = {
-        .ctx = o->context, .batch = 1, .n_vocab = options.n_vocab, .all_held_out = true};
+    const struct rw_dataset_options others = {.ctx = o->context,
+                                              .batch = 1,
+                                              .n_vocab = options.n_vocab,
+                                              .answers = options.answers,
+                                              .all_held_out = true};
     RW_TRY(rw_dataset_open(&t->data, o->data, &options, err));
     return o->validation ? rw_dataset_open(&t->validation, o->validation, &others, err) : RWKV_OK;
 }
@@ -417,7 +421,7 @@ static void plan_memory(struct rwkv_trainer *t)
     p->work = plan.work + plan.scratch;
     p->work += rw_shards_bytes(&t->parameters, t->comm, 0);
     p->work += t->gradient_options.sequences *
-               ((t->options.context + 1) * sizeof *t->tokens + sizeof *t->sequences);
+               ((2 * t->options.context + 1) * sizeof *t->tokens + sizeof *t->sequences);
     if (t->options.sample_every)
         p->work += rw_sampling_bytes(&t->parameters);
     p->memory = p->parameters + p->gradients + p->moments + p->activations + p->work;
@@ -564,8 +568,9 @@ static rwkv_status take_batch(struct rwkv_trainer *t, rwkv_error *err)
 {
     size_t sequences = t->gradient_options.sequences;
     t->tokens = rw_alloc(sequences * (t->options.context + 1), sizeof *t->tokens);
+    t->targets = rw_alloc(sequences * t->options.context, sizeof *t->targets);
     t->sequences = rw_calloc(sequences, sizeof *t->sequences);
-    return t->tokens && t->sequences
+    return t->tokens && t->targets && t->sequences
                ? RWKV_OK
                : rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a batch of %zu", sequences);
 }
@@ -635,6 +640,7 @@ void rw_trainer_close(struct rwkv_trainer *t)
     rw_sampling_free(t->sampling);
     rw_gradient_free(t->step.gradient);
     rw_free(t->tokens);
+    rw_free(t->targets);
     rw_free(t->sequences);
     close_sources(t);
     rw_parameters_fini(&t->parameters);

@@ -74,28 +74,38 @@ uint64_t rw_trainer_bytes(const struct rwkv_trainer *t, size_t n)
     uint64_t bytes = 0;
     for (size_t i = 0; t->vocab && i < n; i++)
         for (size_t j = 0; j < t->options.context; j++) {
-            size_t size;
-            rw_vocab_token(t->vocab, t->sequences[i].targets[j], &size);
+            int32_t target = t->sequences[i].targets[j];
+            size_t size = 0;
+            if (target >= 0)
+                rw_vocab_token(t->vocab, target, &size);
             bytes += size;
         }
     return bytes;
+}
+
+uint64_t rw_trainer_targets(const struct rwkv_trainer *t, size_t n)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < n * t->options.context; i++)
+        count += t->targets[i] >= 0;
+    return count;
 }
 
 void rw_trainer_set_sequences(struct rwkv_trainer *t, size_t n)
 {
     size_t context = t->options.context;
     for (size_t i = 0; i < n; i++) {
-        const int32_t *row = t->tokens + i * (context + 1);
-        t->sequences[i] =
-            (struct rw_gradient_sequence){.tokens = row, .targets = row + 1, .count = context};
+        t->sequences[i] = (struct rw_gradient_sequence){.tokens = t->tokens + i * (context + 1),
+                                                        .targets = t->targets + i * context,
+                                                        .count = context};
     }
 }
 
 /* --- validation ------------------------------------------------------------------------------- */
 
-/* This process' part of the windows: the sum of its losses, and the bytes of its targets. */
-static rwkv_status evaluate(struct rwkv_trainer *t, uint64_t windows, double *nats, double *bytes,
-                            rwkv_error *err)
+/* This process' part of the windows: the sum of its losses, its targets and their bytes. */
+static rwkv_status evaluate(struct rwkv_trainer *t, uint64_t windows, double *nats, double *targets,
+                            double *bytes, rwkv_error *err)
 {
     size_t context = t->options.context;
     uint64_t w, end;
@@ -104,9 +114,10 @@ static rwkv_status evaluate(struct rwkv_trainer *t, uint64_t windows, double *na
         size_t n = (size_t)RW_MIN((uint64_t)t->gradient_options.sequences, end - w);
         for (size_t i = 0; i < n; i++)
             RW_TRY(rw_dataset_held_out(rw_trainer_held_out(t), w++, t->tokens + i * (context + 1),
-                                       err));
+                                       t->targets + i * context, err));
         rw_trainer_set_sequences(t, n);
         rw_gradient_loss(t->step.gradient, t->step.values, t->sequences, n, nats);
+        *targets += (double)rw_trainer_targets(t, n);
         *bytes += (double)rw_trainer_bytes(t, n);
     }
     return RWKV_OK;
@@ -117,18 +128,18 @@ rwkv_status rw_trainer_validate(struct rwkv_trainer *t, rwkv_error *err)
     uint64_t windows = rw_dataset_info(rw_trainer_held_out(t))->held_out;
     if (t->options.validate_windows)
         windows = RW_MIN(windows, (uint64_t)t->options.validate_windows);
-    double sums[] = {0, 0, 0};
-    rwkv_status status = evaluate(t, windows, &sums[0], &sums[1], err);
-    sums[2] = status != RWKV_OK || rw_trainer_cancelled(t);
+    double sums[] = {0, 0, 0, 0};
+    rwkv_status status = evaluate(t, windows, &sums[0], &sums[1], &sums[2], err);
+    sums[3] = status != RWKV_OK || rw_trainer_cancelled(t);
     rw_comm_sum(t->comm, sums, RW_COUNT(sums));
-    if (sums[2] > 0) {
+    if (sums[3] > 0) {
         RW_TRY(rw_comm_agree(t->comm, status, err));
         t->stopping = true;
         return RWKV_OK;
     }
     rwkv_train_event event = rw_trainer_event(t, RWKV_TRAIN_VALIDATION);
-    event.loss = sums[0] / (double)(windows * t->options.context);
-    event.bits_per_byte = rw_trainer_bits_per_byte(t, sums[0], (uint64_t)sums[1]);
+    event.loss = sums[0] / RW_MAX(sums[1], 1.0);
+    event.bits_per_byte = rw_trainer_bits_per_byte(t, sums[0], (uint64_t)sums[2]);
     t->event(t->user, &event);
     if (!t->log)
         return RWKV_OK;

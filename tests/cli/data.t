@@ -32,6 +32,31 @@ Texts become token data and come back: JSON lines, text files, folders, standard
   $ rwkv data cat --vocab bytes --json body
   {"text": "x"}
 
+A prompt before each text: two pieces of one document.
+
+  $ printf '{"q": "1+1=", "a": "2"}\n{"q": "", "a": "yes"}\n{"q": "no", "a": ""}\n' > sums.jsonl
+  $ rwkv data build --vocab bytes --prompt-field q --field a sums sums.jsonl | head -n 1
+  sums: 2 documents, 10 tokens, 0.800 bytes of text a token
+  ! rwkv: left out 1 document without text
+  $ rwkv data cat --ids --vocab bytes sums; rwkv data info --ctx 2 sums | sed '/fingerprint/d'
+  49 43 49 61 50 0
+  121 101 115 0
+  sums
+  tokens       10, U16 (126 B in all)
+  documents    2, of 4 to 6 tokens, 5.0 on average
+  answers      6 tokens, 60.0 %, with prompts before them
+  magic prime  2 for samples of 2 tokens, of 5 there are
+  $ rwkv data build -q --vocab bytes --prompt-field q --field a --skip-bad some - --format jsonl <<'END'
+  > {"q": "x", "a": "y"}
+  > {"a": "y"}
+  > {"q": 7, "a": "y"}
+  > {"q": "x\u0000", "a": "y"}
+  > {"q": "x", "a": "z\u0000"}
+  > END
+  ! rwkv: left out 4 lines: the first is standard input: line 2: wanted a string as "q", found nothing
+  $ rwkv data cat --ids --vocab bytes some
+  120 121 0
+
 The bytes are those of the official format.
 
   $ od -An -tx1 body.idx
@@ -69,6 +94,7 @@ What it is.
     "tokens": 29,
     "type": "U16",
     "documents": 4,
+    "answer_tokens": 29,
     "shortest_document": 5,
     "longest_document": 10,
     "bin_bytes": 58,

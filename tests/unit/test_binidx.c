@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "base/status.h"
 #include "base/alloc.h"
 #include "formats/binidx.h"
 
@@ -347,6 +348,50 @@ static void test_writes(void **state)
     rw_str_fini(&wanted);
 }
 
+/* Which tokens are of answers, in every range of them. */
+static void test_answers(void **state)
+{
+    static const struct {
+        size_t n;
+        bool last, answer;
+    } pieces[] = {{3, false, false}, {2, true, true},  {4, true, true},   {0, true, true},
+                  {0, false, false}, {0, false, true}, {1, false, false}, {2, true, true},
+                  {0, false, false}, {3, true, true},  {2, false, false}, {0, true, true},
+                  {1, true, true}};
+    struct rw_binidx_writer *w = new_writer(65536);
+    struct rw_binidx b;
+    uint8_t wanted[32], found[32];
+    size_t n = 0;
+    (void)state;
+    for (size_t i = 0; i < RW_COUNT(pieces); i++) {
+        add(w, (int32_t)n, pieces[i].n);
+        assert_int_equal(pieces[i].last ? rw_binidx_writer_end(w, NULL)
+                                        : rw_binidx_writer_end_piece(w, NULL),
+                         RWKV_OK);
+        memset(wanted + n, pieces[i].answer, pieces[i].n);
+        n += pieces[i].n;
+    }
+    assert_int_equal(rw_binidx_writer_commit(w, NULL), RWKV_OK);
+    assert_int_equal(open_data(&b, "out", NULL), RWKV_OK);
+    assert_int_equal(b.n_items, RW_COUNT(pieces));
+    assert_int_equal(b.n_documents, 7);
+    assert_int_equal(b.n_tokens, n);
+    assert_int_equal(rw_binidx_document(&b, 1), 5);
+    for (size_t at = 0; at <= n; at++)
+        for (size_t end = at; end <= n; end++) {
+            size_t count = 0;
+            memset(found, 7, sizeof found);
+            assert_int_equal(rw_binidx_answers(&b, at, end - at, found),
+                             rw_binidx_answers(&b, at, end - at, NULL));
+            for (size_t i = at; i < end; i++)
+                count += wanted[i];
+            assert_int_equal(rw_binidx_answers(&b, at, end - at, NULL), count);
+            assert_memory_equal(found, wanted + at, end - at);
+            assert_int_equal(found[end - at], 7);
+        }
+    rw_binidx_close(&b);
+}
+
 /* Large documents in one piece, none, and ids that need more than 16 bits. */
 static void test_writes_wide(void **state)
 {
@@ -451,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_refuses_documents),
         cmocka_unit_test(test_refuses_files),
         cmocka_unit_test(test_writes),
+        cmocka_unit_test(test_answers),
         cmocka_unit_test(test_writes_wide),
         cmocka_unit_test(test_whole_or_absent),
         cmocka_unit_test(test_fingerprint),

@@ -205,13 +205,13 @@ static void expect_epochs(const struct rw_dataset *d, const struct rw_dataset_op
         assert_int_equal(start % o->ctx, 0);
         assert_true(start / o->ctx < info->windows);
         assert_true(start + o->ctx < info->train_tokens);
-        assert_int_equal(rw_dataset_sample(d, step, i, tokens, NULL), RWKV_OK);
+        assert_int_equal(rw_dataset_sample(d, step, i, tokens, NULL, NULL), RWKV_OK);
         expect_run(tokens, o->ctx + 1, start);
         assert_int_equal(last[start / o->ctx], k / info->windows);
         last[start / o->ctx]++;
     }
     for (uint64_t w = 0; w < info->held_out; w++) {
-        assert_int_equal(rw_dataset_held_out(d, w, tokens, NULL), RWKV_OK);
+        assert_int_equal(rw_dataset_held_out(d, w, tokens, NULL, NULL), RWKV_OK);
         expect_run(tokens, o->ctx + 1, info->train_tokens + w * o->ctx);
     }
     if (info->held_out)
@@ -309,7 +309,7 @@ static void test_far_steps(void **state)
         struct rw_dataset *d;
         o.order = order;
         assert_int_equal(open_data(&d, &o, NULL), RWKV_OK);
-        assert_int_equal(rw_dataset_sample(d, UINT64_MAX, UINT64_MAX, tokens, NULL), RWKV_OK);
+        assert_int_equal(rw_dataset_sample(d, UINT64_MAX, UINT64_MAX, tokens, NULL, NULL), RWKV_OK);
         expect_run(tokens, 9, rw_dataset_start(d, UINT64_MAX, UINT64_MAX));
         assert_int_equal(rw_dataset_start(d, UINT64_MAX - 1, SIZE_MAX),
                          rw_dataset_start(d, UINT64_MAX, 0));
@@ -367,8 +367,8 @@ static void test_notices(void **state)
     (void)state;
     write_data("data", 100);
     assert_int_equal(open_data(&d, &o, NULL), RWKV_OK);
-    assert_int_equal(rw_dataset_held_out(d, 0, tokens, &err), RWKV_OK);
-    assert_int_equal(rw_dataset_held_out(d, 1, tokens, &err), RWKV_ERROR_TOKEN);
+    assert_int_equal(rw_dataset_held_out(d, 0, tokens, NULL, &err), RWKV_OK);
+    assert_int_equal(rw_dataset_held_out(d, 1, tokens, NULL, &err), RWKV_ERROR_TOKEN);
     assert_non_null(strstr(err.message, "data.bin: token 99: wanted an id from 0 to 98, found 99"));
     strcpy(before, rw_dataset_info(d)->fingerprint);
     rw_dataset_close(d);
@@ -381,6 +381,57 @@ static void test_notices(void **state)
     assert_string_not_equal(rw_dataset_info(d)->fingerprint, before);
     rw_dataset_close(d);
     rw_dataset_close(NULL);
+}
+
+/* Documents of a prompt of 5000 tokens and an answer of two: in a sample that has both, and in one
+ * longer than what is looked at at once. */
+static void test_answers(void **state)
+{
+    struct rw_dataset_options o = {.ctx = 5001, .batch = 3, .n_vocab = 65537, .held_out = 0.1};
+    struct rw_dataset *d;
+    char path[512];
+    struct rw_binidx_writer *w;
+    int32_t *tokens = malloc((o.ctx + 1) * sizeof *tokens), *targets = malloc(o.ctx * 4);
+    size_t answers = 0;
+    (void)state;
+    o.order = RW_ORDER_SHUFFLED;
+    assert_int_equal(rw_binidx_writer_open(&w, in_folder(path, folder, "data"), 65537, NULL),
+                     RWKV_OK);
+    for (int32_t i = 0; i < 60024; i++) {
+        assert_int_equal(rw_binidx_writer_add(w, &i, 1, NULL), RWKV_OK);
+        if (i % 5002 == 4999)
+            assert_int_equal(rw_binidx_writer_end_piece(w, NULL), RWKV_OK);
+        if (i % 5002 == 5001)
+            assert_int_equal(rw_binidx_writer_end(w, NULL), RWKV_OK);
+    }
+    assert_int_equal(rw_binidx_writer_commit(w, NULL), RWKV_OK);
+    for (o.answers = false;; o.answers = true) {
+        assert_int_equal(open_data(&d, &o, NULL), RWKV_OK);
+        for (uint64_t step = 0; step < 7; step++) {
+            uint64_t wanted = 0;
+            for (uint64_t i = 0; i <= o.batch; i++) { /* and one that is held out */
+                rwkv_status status = i < o.batch
+                                         ? rw_dataset_sample(d, step, i, tokens, targets, NULL)
+                                         : rw_dataset_held_out(d, 0, tokens, targets, NULL);
+                assert_int_equal(status, RWKV_OK);
+                for (size_t j = 0; j < o.ctx; j++) {
+                    bool learned = !o.answers || tokens[j + 1] % 5002 >= 5000;
+                    assert_int_equal(targets[j], learned ? tokens[j + 1] : -1);
+                    wanted += i < o.batch && learned;
+                }
+            }
+            assert_int_equal(rw_dataset_step_targets(d, step), wanted);
+            answers += o.answers ? wanted : 0;
+        }
+        rw_dataset_close(d);
+        if (o.answers)
+            break;
+    }
+    assert_in_range(answers, 21, 2 * 2 * 21);
+    write_data("data", 60024);
+    expect_refusal(&o, RWKV_ERROR_ARGUMENT, "data: wanted documents with prompts");
+    free(tokens);
+    free(targets);
 }
 
 int main(void)
@@ -397,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_far_steps),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_notices),
+        cmocka_unit_test(test_answers),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -18,6 +18,7 @@
 #include "formats/binidx.h"
 #include "rwkv_file.h"
 #include "rwkv_trainer.h"
+#include "train/dataset.h"
 
 #define TOKENS 1300
 #define HELD_OUT (TOKENS / 10 / 16 * 16 + 1) /* of them, where a tenth is */
@@ -444,6 +445,96 @@ static void test_validation(void **unused)
     expect(&o, RWKV_ERROR_ARGUMENT, "/rest: wanted at least");
 }
 
+/* Documents of a prompt of seven tokens and an answer of four. */
+static void write_answers(const char *path)
+{
+    struct rw_binidx_writer *w;
+    assert_int_equal(rw_binidx_writer_open(&w, path, VOCAB, NULL), RWKV_OK);
+    for (int32_t i = 0; i < 1100; i++) {
+        int32_t token = 'a' + i * i % 23;
+        assert_int_equal(rw_binidx_writer_add(w, &token, 1, NULL), RWKV_OK);
+        if (i % 11 == 6)
+            assert_int_equal(rw_binidx_writer_end_piece(w, NULL), RWKV_OK);
+        if (i % 11 == 10)
+            assert_int_equal(rw_binidx_writer_end(w, NULL), RWKV_OK);
+    }
+    assert_int_equal(rw_binidx_writer_commit(w, NULL), RWKV_OK);
+}
+
+/* The mean loss over the answers, and its gradient's norm, of a model and n samples. */
+static rwkv_gradient_result answers_of(const char *model, const uint64_t *starts, size_t n)
+{
+    rwkv_gradient_options options = {.max_tokens = n * 16, .max_sequences = n, .l2wrap = 1e-4};
+    int32_t tokens[64], targets[64];
+    rwkv_example examples[4] = {{0}};
+    rwkv_gradient_result result;
+    rwkv_model *m;
+    rwkv_gradient *g;
+    for (size_t i = 0; i < 16 * n; i++) {
+        uint64_t at = starts[i / 16] + i % 16;
+        tokens[i] = 'a' + (int32_t)(at * at % 23);
+        at++;
+        targets[i] = at % 11 >= 7 ? 'a' + (int32_t)(at * at % 23) : -1;
+    }
+    for (size_t i = 0; i < n; i++)
+        examples[i] = (rwkv_example){tokens + 16 * i, targets + 16 * i, 16, NULL, NULL, NULL};
+    assert_int_equal(rwkv_model_open(model, NULL, &m, NULL), RWKV_OK);
+    assert_int_equal(rwkv_gradient_new(m, &options, &g, NULL), RWKV_OK);
+    assert_int_equal(rwkv_gradient_add(g, examples, n, 0, NULL), RWKV_OK);
+    rwkv_gradient_get_result(g, &result);
+    rwkv_gradient_free(g);
+    rwkv_model_close(m);
+    return result;
+}
+
+/* Losses, gradients and bits are those of answers alone, whatever the batches. */
+static void test_answers(void **unused)
+{
+    char path[512], with_prompts[512], model[512], trained[512];
+    struct seen seen = {0};
+    rwkv_train_options o = options_of("answers", path);
+    uint64_t starts[4], held_out, windows;
+    o.answers_only = 1;
+    expect(&o, RWKV_ERROR_ARGUMENT, "/data: wanted documents with prompts");
+    path_of(with_prompts, "with-prompts", "");
+    write_answers(with_prompts);
+    path_of(model, "whole", "m.safetensors");
+    o.data = with_prompts;
+    o.model = model;
+    o.n_layer = o.n_embd = o.head_size = 0;
+    o.steps = 1, o.warmup = 0;
+    o.accumulate = 2;
+    o.held_out = 0.105;
+    run_it(&o, &seen);
+    const struct rw_dataset_options order = {.ctx = 16,
+                                             .batch = 4,
+                                             .n_vocab = VOCAB,
+                                             .held_out = o.held_out,
+                                             .order = RW_ORDER_SHUFFLED,
+                                             .seed = o.seed};
+    struct rw_dataset *d;
+    assert_int_equal(rw_dataset_open(&d, with_prompts, &order, NULL), RWKV_OK);
+    for (size_t i = 0; i < 4; i++)
+        starts[i] = rw_dataset_start(d, 0, i);
+    held_out = rw_dataset_info(d)->train_tokens;
+    windows = rw_dataset_info(d)->held_out;
+    rw_dataset_close(d);
+    rwkv_gradient_result wanted = answers_of(model, starts, 4);
+    assert_true(wanted.targets < 32);
+    assert_true(fabs(seen.last[RWKV_TRAIN_STEP].loss - wanted.loss) < 1e-12);
+    assert_true(fabs(seen.last[RWKV_TRAIN_STEP].gradient_norm / wanted.norm - 1) < 1e-6);
+    assert_true(fabs(seen.last[RWKV_TRAIN_STEP].bits_per_byte - wanted.loss / log(2)) < 1e-12);
+    path_of(trained, "answers", "m.safetensors");
+    double nats = 0;
+    uint64_t targets = 0;
+    for (size_t i = 0; i < windows; i++, held_out += 16) {
+        wanted = answers_of(trained, &held_out, 1);
+        nats += wanted.loss * (double)wanted.targets;
+        targets += wanted.targets;
+    }
+    assert_true(fabs(seen.last[RWKV_TRAIN_VALIDATION].loss - nats / (double)targets) < 1e-9);
+}
+
 /* A model from a file, and a folder that holds a run. */
 static void test_beginnings(void **unused)
 {
@@ -549,6 +640,7 @@ int main(void)
         cmocka_unit_test(test_exports),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_validation),
+        cmocka_unit_test(test_answers),
         cmocka_unit_test(test_beginnings),
         cmocka_unit_test(test_left_behind),
         cmocka_unit_test(test_damaged_log),

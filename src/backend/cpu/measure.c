@@ -6,10 +6,10 @@
 #include "base/env.h"
 #include "base/status.h"
 
-#define ROUNDS ((size_t)1 << 19) /* of operations on registers: one to four milliseconds */
+#define ROUNDS ((size_t)1 << 19)   /* of operations on registers: one to four milliseconds */
 #define FEWER_ROUNDS (ROUNDS / 64) /* enough where they take as long: loops not optimized */
 #define ENOUGH 0.002               /* seconds */
-#define PIECE ((size_t)1 << 20)  /* bytes that a thread reads at a time */
+#define PIECE ((size_t)1 << 20)    /* bytes that a thread reads at a time */
 
 struct probe {
     const struct rw_kernels *kernels;
