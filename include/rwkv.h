@@ -80,7 +80,9 @@ extern "C" {
     X(RWKV_ERROR_MODEL, -6, "model")             /* tensors or metadata do not make up a model */ \
     X(RWKV_ERROR_TOKEN, -7, "token")             /* a token id outside the vocabulary */          \
     X(RWKV_ERROR_STATE, -8, "state")             /* a state that belongs to another model */      \
-    X(RWKV_ERROR_CANCELLED, -9, "cancelled")     /* a callback asked to stop */
+    X(RWKV_ERROR_CANCELLED, -9, "cancelled")     /* a callback asked to stop */                   \
+    X(RWKV_ERROR_NOT_FOUND, -10, "not found")    /* nothing has that name */                      \
+    X(RWKV_ERROR_EXISTS, -11, "exists")          /* something has that name already */
 
 typedef enum rwkv_status {
 #define RWKV_STATUS_ENUM(symbol, value, name) symbol = value,

@@ -104,11 +104,11 @@ RWKV_API rwkv_status rwkv_store_put(rwkv_store *store, const rwkv_session *sessi
 /* --- states kept by name ---------------------------------------------------------------------- */
 
 /* A name has 1 to 128 characters of A-Z, a-z, 0-9, '.', '_' and '-'. Wherever there is no state of
- * a given name, or its time is over: RWKV_ERROR_ARGUMENT. */
+ * a given name, or its time is over: RWKV_ERROR_NOT_FOUND. */
 
 typedef struct rwkv_store_save_options {
     int64_t seconds; /* after which it is removed; 0: never */
-    int exclusive;   /* fail (RWKV_ERROR_ARGUMENT) if there is one of this name; else replace it */
+    int exclusive;   /* fail (RWKV_ERROR_EXISTS) if there is one of this name; else replace it */
 } rwkv_store_save_options;
 
 /* Keep the session's state; `options` is nullable. Remembered states make room for named ones. If

@@ -4,10 +4,10 @@
 #     awk -v seed=1 -v longest=60 -v rows=1000 -f numbers.awk     documents to train on
 #     awk -v seed=2 -v longest=60 -v each=10 -f numbers.awk       requests for `rwkv batch`
 #
-# A document is "1024,4201". With the token that ends it, a number of k digits takes 2k + 2 tokens. A
-# row is as many documents as fill 2 longest + 8 tokens exactly, beginning with a long one. So of
-# windows of that many tokens, cut from the rows one after the other, each begins with a number, as
-# a prompt does, and none cuts through one.
+# A document is the prompt "1024," and the text "4201". With the token that ends it, a number of k
+# digits takes 2k + 2 tokens. A row is as many documents as fill 2 longest + 8 tokens exactly,
+# beginning with a long one. So of windows of that many tokens, cut from the rows one after the
+# other, each begins with a number, as a prompt does, and none cuts through one.
 
 # A whole number from 0 to n - 1: Park and Miller's generator, exact and so the same in every awk.
 function random(n) {
@@ -27,7 +27,7 @@ function draw(digits,    i, digit) {
 
 function document(digits) {
     draw(digits)
-    printf "{\"text\": \"%s,%s\"}\n", number, reversed
+    printf "{\"prompt\": \"%s,\", \"text\": \"%s\"}\n", number, reversed
 }
 
 # The first number is of the longer of two lengths drawn, as long ones are the hard ones. The others

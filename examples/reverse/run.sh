@@ -19,7 +19,7 @@ cd "$work"
 if [ ! -e numbers.idx ]; then
     awk -v seed=1 -v longest="$longest" -v rows="${ROWS:-200000}" -f "$here/numbers.awk" \
         > numbers.jsonl
-    "$rwkv" data build --vocab "$here/vocab.txt" numbers numbers.jsonl
+    "$rwkv" data build --vocab "$here/vocab.txt" --prompt-field prompt numbers numbers.jsonl
 fi
 
 if [ -e run/checkpoints ]; then

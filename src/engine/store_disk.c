@@ -170,7 +170,7 @@ rwkv_status rw_store_replace(struct rwkv_store *store, const struct rw_index_row
     if (!old.id)
         return RWKV_OK;
     if (exclusive)
-        return rw_fail(err, RWKV_ERROR_ARGUMENT, "there is a state named '%s' already", row->name);
+        return rw_fail(err, RWKV_ERROR_EXISTS, "there is a state named '%s' already", row->name);
     if (!rw_grow((void **)&removals->items, removals->n, &removals->capacity,
                  sizeof *removals->items))
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory to replace state '%s'", row->name);

@@ -147,7 +147,7 @@ static rwkv_status look_up(struct rwkv_store *store, const rwkv_owner *owner, co
     }
     RW_TRY(rw_sql_end(&store->index.db, q, err));
     return there ? RWKV_OK
-                 : rw_fail(err, RWKV_ERROR_ARGUMENT, "there is no state named '%s'", name);
+                 : rw_fail(err, RWKV_ERROR_NOT_FOUND, "there is no state named '%s'", name);
 }
 
 static void fill(rwkv_store_state *out, const struct found *found, const char *name)
@@ -217,7 +217,7 @@ rwkv_status rw_store_remove(struct rwkv_store *store, const rwkv_owner *owner, c
     RW_TRY(begin(store, true, err));
     rwkv_status status = rw_store_replace(store, &row, false, &removals, err);
     if (status == RWKV_OK && removals.n == 0)
-        status = rw_fail(err, RWKV_ERROR_ARGUMENT, "there is no state named '%s'", name);
+        status = rw_fail(err, RWKV_ERROR_NOT_FOUND, "there is no state named '%s'", name);
     return end(store, status, &removals, err);
 }
 

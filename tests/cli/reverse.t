@@ -12,7 +12,7 @@ The example that learns to reverse numbers, in miniature: numbers of one and two
 Its documents fill windows of 2 longest + 8 tokens, with longer numbers too: none goes on from one window to the next.
 
   $ awk -v seed=1 -v longest=6 -v rows=50 -f "$SOURCE/examples/reverse/numbers.awk" > numbers.jsonl
-  > rwkv data build -q --vocab "$SOURCE/examples/reverse/vocab.txt" numbers numbers.jsonl
+  > rwkv data build -q --vocab "$SOURCE/examples/reverse/vocab.txt" --prompt-field prompt numbers numbers.jsonl
   > rwkv data cat --ids --vocab "$SOURCE/examples/reverse/vocab.txt" numbers | awk '
   > NF < 4 || NF > 14 || NF % 2 { print "a document of " NF " tokens" }
   > { left = left ? left - NF : 20 - NF } left < 0 { print "document " NR " goes on" } END { print left }'

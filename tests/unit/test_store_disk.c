@@ -86,7 +86,7 @@ static void assert_forgotten(struct fixture *f)
     assert_int_equal(s.damaged, 2);
     assert_int_not_equal(s.message[0], 0);
     assert_int_equal(s.disk_entries + s.named, 0);
-    assert_int_equal(rwkv_store_load(f->store, f->b, &alice, "kept", &err), RWKV_ERROR_ARGUMENT);
+    assert_int_equal(rwkv_store_load(f->store, f->b, &alice, "kept", &err), RWKV_ERROR_NOT_FOUND);
     assert_int_equal(stats_of(f->store).damaged, 2);
     store_both(f);
     assert_int_equal(find(f->store, f->b, &alice, f->tokens, N), N);

@@ -153,11 +153,12 @@ static void owners(void **state)
     rwkv_store_state s;
     rwkv_error err = {0};
     save(f, &alice, "mine");
-    assert_int_equal(load(f, &bob, "mine"), RWKV_ERROR_ARGUMENT);
-    assert_int_equal(rwkv_store_get_state(f->store, &bob, "mine", &s, &err), RWKV_ERROR_ARGUMENT);
-    assert_int_equal(rwkv_store_remove(f->store, &bob, "mine", &err), RWKV_ERROR_ARGUMENT);
+    assert_int_equal(load(f, &bob, "mine"), RWKV_ERROR_NOT_FOUND);
+    assert_int_equal(rwkv_store_get_state(f->store, &bob, "mine", &s, &err), RWKV_ERROR_NOT_FOUND);
+    assert_int_equal(rwkv_store_remove(f->store, &bob, "mine", &err), RWKV_ERROR_NOT_FOUND);
     assert_non_null(strstr(err.message, "'mine'"));
-    assert_int_equal(rwkv_store_copy(f->store, &bob, "mine", "x", NULL, &err), RWKV_ERROR_ARGUMENT);
+    assert_int_equal(rwkv_store_copy(f->store, &bob, "mine", "x", NULL, &err),
+                     RWKV_ERROR_NOT_FOUND);
     assert_int_equal(count_of(f, &bob), 0);
     go_to(f->a, f->tokens, 8);
     save(f, &bob, "mine");
@@ -175,18 +176,18 @@ static void copied_and_removed(void **state)
     save(f, &alice, "root");
     assert_int_equal(rwkv_store_copy(f->store, &alice, "root", "branch", NULL, &err), RWKV_OK);
     assert_int_equal(rwkv_store_copy(f->store, &alice, "root", "branch", &exclusive, &err),
-                     RWKV_ERROR_ARGUMENT);
+                     RWKV_ERROR_EXISTS);
     assert_non_null(strstr(err.message, "'branch' already"));
     assert_int_equal(rwkv_store_copy(f->store, &alice, "root", "root", NULL, &err),
                      RWKV_ERROR_ARGUMENT);
     assert_int_equal(rwkv_store_copy(f->store, &alice, "none", "x", NULL, &err),
-                     RWKV_ERROR_ARGUMENT);
+                     RWKV_ERROR_NOT_FOUND);
     assert_int_equal(rwkv_store_save(f->store, f->a, &alice, "root", &exclusive, &err),
-                     RWKV_ERROR_ARGUMENT);
+                     RWKV_ERROR_EXISTS);
     assert_int_equal(rwkv_store_remove(f->store, &alice, "root", &err), RWKV_OK);
-    assert_int_equal(rwkv_store_remove(f->store, &alice, "root", &err), RWKV_ERROR_ARGUMENT);
+    assert_int_equal(rwkv_store_remove(f->store, &alice, "root", &err), RWKV_ERROR_NOT_FOUND);
     reopen(f);
-    assert_int_equal(load(f, &alice, "root"), RWKV_ERROR_ARGUMENT);
+    assert_int_equal(load(f, &alice, "root"), RWKV_ERROR_NOT_FOUND);
     assert_int_equal(load(f, &alice, "branch"), RWKV_OK);
     assert_same_session(f->a, f->b);
     go_to(f->a, f->tokens, 8);
@@ -215,7 +216,7 @@ static void time_to_live(void **state)
     assert_int_equal(s.expires, 1060);
     assert_int_equal(load(f, &alice, "short"), RWKV_OK);
     clock_now++;
-    assert_int_equal(load(f, &alice, "short"), RWKV_ERROR_ARGUMENT);
+    assert_int_equal(load(f, &alice, "short"), RWKV_ERROR_NOT_FOUND);
     assert_int_equal(count_of(f, &alice), 2);
     assert_int_equal(stats_of(f->store).named, 2);
     if (f->options.folder)

@@ -133,9 +133,9 @@ bool rw_call_refused(struct rw_call *call)
 void rw_call_fail_with_state(struct rw_call *call, const rwkv_error *err)
 {
     struct rw_api_error error = {0};
-    if (strncmp(err->message, "there is no state", 17) == 0)
+    if (err->code == RWKV_ERROR_NOT_FOUND)
         rw_api_fail(&error, 404, "invalid_request_error", "state_not_found", "%s", err->message);
-    else if (strncmp(err->message, "there is a state", 16) == 0)
+    else if (err->code == RWKV_ERROR_EXISTS)
         rw_api_fail(&error, 409, "invalid_request_error", "state_exists", "%s", err->message);
     else
         rw_api_fail_with(&error, err);
