@@ -66,7 +66,9 @@ if [ -e run/checkpoints ]; then
     "$rwkv" train --resume run
 else
     "$rwkv" train --out run --data stories --vocab vocab.txt --held-out "$(cat held-out.share)" \
-        --layers 8 --embd 256 --ctx 512 --batch 8 --steps 7000 --order shuffled \
+        --layers 8 --embd 256 --ctx 512 --batch 8 --steps 4000 --order shuffled \
         --lr 1e-3 --lr-final 5e-5 --warmup 100 --validate-every 500 --checkpoint-every 50 \
         --sample-every 500 --prompt 'Once upon a time' --export story.pth,story.gguf
 fi
+
+[ -e builtin.gguf ] || "$rwkv" quantize --type q5_k run/story.gguf builtin.gguf

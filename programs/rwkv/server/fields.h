@@ -48,7 +48,7 @@
     X(RW_MAX_STOP, 256, "bytes of a stop sequence")                                   \
     X(RW_MAX_BIAS, 1024, "tokens with a bias")                                        \
     X(RW_MAX_LOGPROBS, 20, "alternatives with their log-probability for a token")     \
-    X(RW_MAX_GRAMMAR, 256u << 10, "bytes of a grammar or a schema")                   \
+    X(RW_MAX_GRAMMAR, 128u << 10, "bytes of a grammar or a schema")                   \
     X(RW_MAX_USER, 512, "bytes of the name of a user")
 
 enum rw_limit {
