@@ -6,7 +6,7 @@
 #
 # WORK is a folder to make or to go on in: what is there already is not made again, and training
 # that was stopped goes on. RWKV is the program; the default is the one that `make` built. README.md
-# explains the sizes; LONGEST, ROWS, STEPS and EACH in the environment replace them.
+# explains the sizes; LONGEST, ROWS, BATCH, STEPS and EACH in the environment replace them.
 set -eu
 
 work=${1:?usage: run.sh WORK [RWKV]}
@@ -26,9 +26,9 @@ if [ -e run/checkpoints ]; then
     "$rwkv" train --resume run
 else
     "$rwkv" train --out run --data numbers --vocab "$here/vocab.txt" --vocab-size 12 \
-        --layers 2 --embd 32 --head-size 16 --ctx $((2 * longest + 8)) --batch 32 \
-        --steps "${STEPS:-30000}" --lr 4e-3 --lr-final 1e-6 --warmup 100 --print-every 500 \
-        --export reverse.pth
+        --layers 2 --embd 32 --head-size 16 --ctx $((2 * longest + 8)) --batch "${BATCH:-128}" \
+        --steps "${STEPS:-20000}" --lr 4e-3 --lr-final 1e-6 --warmup 100 --beta2 0.999 --eps 1e-8 \
+        --l2wrap 0 --answers-only --print-every 500 --export reverse.pth
 fi
 
 awk -v seed=2 -v longest="$longest" -v each="${EACH:-100}" -f "$here/numbers.awk" > fresh.jsonl

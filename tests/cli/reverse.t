@@ -1,6 +1,6 @@
 The example that learns to reverse numbers, in miniature: numbers of one and two digits.
 
-  $ export LONGEST=2 ROWS=2000 STEPS=400 EACH=20
+  $ export LONGEST=2 ROWS=2000 BATCH=32 STEPS=400 EACH=20
   > sh "$SOURCE/examples/reverse/run.sh" work "$(command -v rwkv)" 2> log
   > tail -n 1 log
   numbers: 4503 documents, 24000 tokens, 0.812 bytes of text a token
