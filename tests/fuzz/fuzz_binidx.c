@@ -25,6 +25,21 @@ static struct rw_map copy(const uint8_t *data, size_t size)
     return (struct rw_map){block, size};
 }
 
+/* What belongs to answers is the same asked for at once and one by one. */
+static void touch_answers(const struct rw_binidx *b)
+{
+    uint8_t *answers = malloc((size_t)b->n_tokens + 1), one;
+    size_t count = 0;
+    check(answers != NULL);
+    size_t all = rw_binidx_answers(b, 0, (size_t)b->n_tokens, answers);
+    for (uint64_t at = 0; at < b->n_tokens; at++) {
+        check(rw_binidx_answers(b, at, 1, &one) == answers[at] && one == answers[at]);
+        count += one;
+    }
+    check(all == count);
+    free(answers);
+}
+
 /* Documents must cover the stream, and reading must give what is there or say what is wrong. */
 static void touch(const struct rw_binidx *b)
 {
@@ -40,6 +55,7 @@ static void touch(const struct rw_binidx *b)
         check((status == RWKV_OK) == (wanted >= 0 && wanted < 1000));
         check(status == RWKV_OK ? token == wanted : status == RWKV_ERROR_TOKEN);
     }
+    touch_answers(b);
     rw_binidx_fingerprint(b, fingerprint);
 }
 
