@@ -39,8 +39,9 @@ typedef enum rwkv_data_format {
 typedef struct rwkv_data_options {
     rwkv_data_format format;
     const char *field;        /* the member that is the text; NULL: "text" */
-    const char *prompt_field; /* the member that comes before it, which a run with answers_only
-                                 (rwkv_trainer.h) does not learn; NULL: there is none */
+    const char *prompt_field; /* another, which comes before it and which a run with answers_only
+                                 (rwkv_trainer.h) does not learn; each is tokenized by itself, and
+                                 nothing is put between them. NULL: there are no prompts */
     int32_t separator;        /* the token, below 2²⁴, that ends each document, or
                                  RWKV_DATA_NO_SEPARATOR */
     int skip_bad;  /* non-zero: leave out lines that are no documents instead of failing */
@@ -85,8 +86,8 @@ typedef struct rwkv_data rwkv_data; /* may be used by many threads at once */
 
 typedef struct rwkv_data_info {
     uint64_t tokens, documents;
-    uint64_t pieces;        /* of documents: more than documents where some have prompts, */
-    uint64_t answer_tokens; /* and the tokens behind them, and of documents without one */
+    uint64_t pieces;        /* of all documents: prompts and texts; one each without prompts */
+    uint64_t answer_tokens; /* as rwkv_data_answers has them */
     uint64_t bin_bytes, idx_bytes;
     rwkv_dtype dtype;           /* of a token: U16 usually */
     uint64_t shortest, longest; /* document, in tokens; 0 if there is none */
@@ -109,6 +110,12 @@ RWKV_API uint64_t rwkv_data_document(const rwkv_data *data, uint64_t index);
  * negative, or 2³¹ or more. */
 RWKV_API rwkv_status rwkv_data_read(const rwkv_data *data, uint64_t at, size_t n, int32_t *tokens,
                                     rwkv_error *err);
+
+/* Which of the tokens at … at + n − 1, all of which must be there, a run with answers_only learns:
+ * answers [n] becomes 1 for those of the second, fourth … piece of their document, and of documents
+ * of one piece, and 0 for the others. */
+RWKV_API rwkv_status rwkv_data_answers(const rwkv_data *data, uint64_t at, size_t n,
+                                       uint8_t *answers, rwkv_error *err);
 
 typedef struct rwkv_data_report {
     uint64_t foreign;       /* numbers that are neither the separator nor a token with text */

@@ -168,7 +168,8 @@ typedef struct rwkv_train_event {
     rwkv_train_event_kind kind;
     uint64_t step, steps;
     uint64_t tokens;      /* trained on so far */
-    double loss;          /* nats a token, before the step's update */
+    uint64_t targets;     /* tokens predicted: of the step, or of all that was validated on */
+    double loss;          /* nats a target, before the step's update; NaN where there was none */
     double bits_per_byte; /* of the text */
     double learning_rate;
     double gradient_norm; /* before clipping */

@@ -23,7 +23,9 @@ struct cat {
     rwkv_data *data;
     rwkv_data_info info;
     struct rw_opened_vocab vocab;
-    struct rw_str line; /* of JSON: the document's text */
+    bool prompts;       /* there are: JSON has them apart */
+    struct rw_str line; /* of JSON: the document's prompt and text */
+    size_t prompt_size; /* bytes of it */
 };
 
 /* "7", "7-9" or "7-": documents *first … *last. */
@@ -57,6 +59,8 @@ static void show_ids(const int32_t *tokens, size_t n, bool first)
 static rwkv_status show_text(struct cat *c, uint64_t at, const int32_t *tokens, size_t n,
                              rwkv_error *err)
 {
+    uint8_t answers[PIECE];
+    RW_TRY(rwkv_data_answers(c->data, at, n, answers, err));
     for (size_t i = 0; i < n; i++) {
         size_t size;
         const char *piece = rwkv_vocab_token(c->vocab.vocab, tokens[i], &size);
@@ -64,6 +68,8 @@ static rwkv_status show_text(struct cat *c, uint64_t at, const int32_t *tokens, 
             return rw_fail(
                 err, RWKV_ERROR_TOKEN, "%s: token %llu: wanted an id below %zu, found %d", c->path,
                 (unsigned long long)(at + i), rwkv_vocab_size(c->vocab.vocab), (int)tokens[i]);
+        if (c->json && !answers[i] && c->line.size == c->prompt_size)
+            c->prompt_size += size;
         if (c->json)
             rw_str_add(&c->line, piece, size);
         else
@@ -80,9 +86,17 @@ static rwkv_status end_document(struct cat *c, rwkv_error *err)
         rw_outs("\n");
     if (!c->json)
         return RWKV_OK;
-    rw_str_adds(&out, "{\"text\": \"");
-    rw_str_add_json(&out, c->line.data ? c->line.data : "", c->line.size);
+    const char *text = c->line.data ? c->line.data : "";
+    rw_str_adds(&out, "{");
+    if (c->prompts) {
+        rw_str_adds(&out, "\"prompt\": \"");
+        rw_str_add_json(&out, text, c->prompt_size);
+        rw_str_adds(&out, "\", ");
+    }
+    rw_str_adds(&out, "\"text\": \"");
+    rw_str_add_json(&out, text + c->prompt_size, c->line.size - c->prompt_size);
     rw_str_adds(&out, "\"}\n");
+    c->prompt_size = 0;
     bool failed = out.failed;
     if (!failed)
         rw_out(out.data, out.size);
@@ -125,6 +139,7 @@ static rwkv_status cat(struct cat *c, const struct rw_operands *operands, rwkv_e
     c->path = operands->list[0];
     RW_TRY(rwkv_data_open(c->path, &c->data, err));
     rwkv_data_get_info(c->data, &c->info);
+    c->prompts = c->info.answer_tokens < c->info.tokens;
     if (!c->ids)
         RW_TRY(rw_open_vocab(&c->model_args, &c->vocab, err));
     for (size_t i = 1; i < operands->count; i++)

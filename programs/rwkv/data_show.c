@@ -27,10 +27,10 @@ static void print_info(const struct info *f, const char *path, const rwkv_data_i
     if (i->documents)
         rw_outf(", of %llu to %llu tokens, %.1f on average", (unsigned long long)i->shortest,
                 (unsigned long long)i->longest, (double)i->tokens / (double)i->documents);
-    if (i->pieces > i->documents)
-        rw_outf("\n%-12s %llu tokens, %.1f %%, with prompts before them", "answers",
+    if (i->answer_tokens < i->tokens)
+        rw_outf("\n%-12s %llu tokens, %.1f %%, documents without a prompt among them", "answers",
                 (unsigned long long)i->answer_tokens,
-                i->tokens ? 100 * (double)i->answer_tokens / (double)i->tokens : 0);
+                100 * (double)i->answer_tokens / (double)i->tokens);
     if (prime)
         rw_outf("\n%-12s %llu for samples of %zu tokens, of %llu there are", "magic prime",
                 (unsigned long long)prime, f->ctx, (unsigned long long)windows);
@@ -49,6 +49,7 @@ static rwkv_status print_info_json(const struct info *f, const char *path, const
     rw_json_u64(&j, "tokens", i->tokens);
     rw_json_text(&j, "type", rwkv_dtype_name(i->dtype));
     rw_json_u64(&j, "documents", i->documents);
+    rw_json_u64(&j, "pieces", i->pieces);
     rw_json_u64(&j, "answer_tokens", i->answer_tokens);
     rw_json_u64(&j, "shortest_document", i->shortest);
     rw_json_u64(&j, "longest_document", i->longest);

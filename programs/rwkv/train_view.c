@@ -24,9 +24,10 @@ void rw_train_show_plan(const struct rw_train *t, const rwkv_train_plan *p)
             "vocabulary of %zu\n",
             rw_show_count((double)p->n_parameters).text, p->n_layer, p->n_embd, p->head_size,
             p->n_ffn, p->n_vocab);
-    rw_note("data        %s tokens, %s %s\n", rw_show_count((double)p->data_tokens).text,
+    rw_note("data        %s tokens, %s %s%s\n", rw_show_count((double)p->data_tokens).text,
             rw_show_count((double)p->held_out_tokens).text,
-            o->validation ? "others to validate on" : "of them held out");
+            o->validation ? "others to validate on" : "of them held out",
+            o->answers_only ? "; answers only" : "");
     rw_note("run         %" PRIu64 " steps of %zu × %zu × %zu = %s tokens, %s in all, %.3g epochs",
             p->steps, o->accumulate, o->batch, o->context,
             rw_show_count((double)p->tokens_per_step).text, rw_show_count((double)p->tokens).text,
@@ -75,7 +76,10 @@ static double unsign(double x)
 
 static void add_loss(struct rw_str *s, const rwkv_train_event *e)
 {
-    rw_str_printf(s, "loss %.4f", unsign(e->loss));
+    if (e->targets == 0)
+        rw_str_adds(s, "no answers");
+    else
+        rw_str_printf(s, "loss %.4f", unsign(e->loss));
     if (!isnan(e->bits_per_byte))
         rw_str_printf(s, " (%.3f bits a byte)", e->bits_per_byte);
 }
@@ -155,6 +159,7 @@ static void show_json(const rwkv_train_event *e)
     rw_json_u64(&j, "tokens", e->tokens);
     rw_json_real(&j, "seconds", e->seconds);
     if (e->kind == RWKV_TRAIN_STEP || e->kind == RWKV_TRAIN_VALIDATION) {
+        rw_json_u64(&j, "targets", e->targets);
         rw_json_real(&j, "loss", e->loss);
         rw_json_real(&j, "bits_per_byte", e->bits_per_byte);
     }

@@ -2,6 +2,7 @@
 #include "rwkv_data.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "api/api_int.h"
 #include "base/alloc.h"
@@ -29,6 +30,10 @@ rwkv_status rwkv_data_build(const char *out, const char *const *inputs, size_t n
     REQUIRE(options->format <= RWKV_DATA_LINES);
     REQUIRE(options->separator >= RWKV_DATA_NO_SEPARATOR && options->separator < SEPARATORS);
     REQUIRE(options->threads >= 0 && options->threads <= 256);
+    if (options->prompt_field &&
+        strcmp(options->prompt_field, options->field ? options->field : "text") == 0)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT, "wanted another member for prompts than '%s'",
+                       options->prompt_field);
     for (size_t i = 0; i < n_inputs; i++)
         REQUIRE(inputs[i]);
     return rw_data_build(out, inputs, n_inputs, vocab, options, stats ? stats : &unused, err);
@@ -104,6 +109,15 @@ rwkv_status rwkv_data_read(const rwkv_data *data, uint64_t at, size_t n, int32_t
     REQUIRE(data && (tokens || n == 0));
     REQUIRE(at <= data->files.n_tokens && n <= data->files.n_tokens - at);
     return rw_binidx_read(&data->files, at, n, (size_t)INT32_MAX + 1, tokens, err);
+}
+
+rwkv_status rwkv_data_answers(const rwkv_data *data, uint64_t at, size_t n, uint8_t *answers,
+                              rwkv_error *err)
+{
+    REQUIRE(data && (answers || n == 0));
+    REQUIRE(at <= data->files.n_tokens && n <= data->files.n_tokens - at);
+    rw_binidx_answers(&data->files, at, n, answers);
+    return RWKV_OK;
 }
 
 rwkv_status rwkv_data_check(const rwkv_data *data, const rwkv_vocab *vocab, int32_t separator,

@@ -83,6 +83,19 @@ static rwkv_status find_order(struct rw_dataset *d, rwkv_error *err)
     return RWKV_OK;
 }
 
+static rwkv_status check_answers(const struct rw_dataset *d, rwkv_error *err)
+{
+    if (!d->options.answers)
+        return RWKV_OK;
+    size_t n = rw_binidx_answers(&d->files, 0, (size_t)d->info.train_tokens, NULL);
+    if (n > 0 && n < d->info.train_tokens)
+        return RWKV_OK;
+    return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                   "%s: wanted prompts and answers, to learn the answers only, found no %s: data "
+                   "are built with them from JSON lines",
+                   d->files.name, n ? "prompts" : "answers");
+}
+
 rwkv_status rw_dataset_open(struct rw_dataset **out, const char *path,
                             const struct rw_dataset_options *options, rwkv_error *err)
 {
@@ -95,16 +108,12 @@ rwkv_status rw_dataset_open(struct rw_dataset **out, const char *path,
     RW_GO(rw_binidx_open(&d->files, path, err));
     d->info.n_tokens = d->files.n_tokens;
     d->info.n_documents = d->files.n_documents;
-    if (options->answers && d->files.n_items <= d->files.n_documents)
-        RW_GO(rw_fail(err, RWKV_ERROR_ARGUMENT,
-                      "%s: wanted documents with prompts, to learn the answers only, found none: "
-                      "data are built with them from JSON lines",
-                      d->files.name));
     if (options->all_held_out) {
         RW_GO(hold_all_out(d, err));
     } else {
         RW_GO(hold_out(d, err));
         RW_GO(find_order(d, err));
+        RW_GO(check_answers(d, err));
     }
     rw_binidx_fingerprint(&d->files, d->info.fingerprint);
     *out = d;

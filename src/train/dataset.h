@@ -9,7 +9,7 @@
  *     RW_TRY(rw_dataset_open(&data, "corpus", &options, err));
  *     for (uint64_t step = 0; …; step++)
  *         for (size_t i = 0; i < 16; i++)
- *             RW_GO(rw_dataset_sample(data, step, i, tokens, err));      // tokens [513]
+ *             RW_GO(rw_dataset_sample(data, step, i, tokens, NULL, err)); // tokens [513]
  *     rw_dataset_close(data);
  *
  * Sample i of step s is a pure function of the options, s and i: a run that goes on after a stop
@@ -60,7 +60,7 @@ struct rw_dataset_info {
 
 /* Open what rwkv data build wrote, or any other .bin/.idx. Fails where the tokens for one sample
  * are missing, or for the smallest prime of the official order: 3·ctx tokens; or where only answers
- * are to be learned and no document has a prompt. */
+ * are to be trained on and there are none, or no prompts. */
 rwkv_status rw_dataset_open(struct rw_dataset **out, const char *path,
                             const struct rw_dataset_options *options, rwkv_error *err);
 void rw_dataset_close(struct rw_dataset *data); /* NULL is fine */
@@ -77,11 +77,11 @@ uint64_t rw_dataset_start(const struct rw_dataset *data, uint64_t step, uint64_t
 rwkv_status rw_dataset_sample(const struct rw_dataset *data, uint64_t step, uint64_t i,
                               int32_t *tokens, int32_t *targets, rwkv_error *err);
 
-/* Targets of a step, of all samples of the batch together. */
-uint64_t rw_dataset_step_targets(const struct rw_dataset *data, uint64_t step);
-
 /* The same of window w < held_out, in the order of the stream. */
 rwkv_status rw_dataset_held_out(const struct rw_dataset *data, uint64_t w, int32_t *tokens,
                                 int32_t *targets, rwkv_error *err);
+
+/* Targets of a step, of all samples of the batch together. */
+uint64_t rw_dataset_step_targets(const struct rw_dataset *data, uint64_t step);
 
 #endif

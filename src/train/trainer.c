@@ -40,15 +40,15 @@ static rwkv_status read_batch(struct rwkv_trainer *t, uint64_t first, size_t n, 
 static rwkv_status accumulate(struct rwkv_trainer *t, rwkv_error *err)
 {
     uint64_t at, end;
-    t->step_targets = RW_MAX(rw_dataset_step_targets(t->data, t->state.step), (uint64_t)1);
+    t->step_targets = rw_dataset_step_targets(t->data, t->state.step);
     rw_step_begin(&t->step);
     rw_trainer_part(t, t->options.batch * t->options.accumulate, &at, &end);
     while (at < end && !rw_trainer_cancelled(t)) {
         size_t n = (size_t)RW_MIN((uint64_t)t->gradient_options.sequences, end - at);
         RW_TRY(read_batch(t, at, n, err));
         at += n;
-        rw_step_add(&t->step, t->sequences, n, t->step_targets, at == end);
-        t->step.bytes += (double)rw_trainer_bytes(t, n);
+        rw_step_add(&t->step, t->sequences, n, RW_MAX(t->step_targets, (uint64_t)1), at == end);
+        t->step.bytes += (double)rw_trainer_count(t, n).bytes;
     }
     return RWKV_OK;
 }
@@ -84,7 +84,8 @@ static void report_step(struct rwkv_trainer *t, const struct rw_step_result *res
     rwkv_error err = {0};
     rwkv_train_event e = rw_trainer_event(t, RWKV_TRAIN_STEP);
     double done = (double)(t->state.step - t->plan.step);
-    e.loss = result->loss / (double)t->step_targets;
+    e.targets = t->step_targets;
+    e.loss = result->loss / (double)t->step_targets; /* 0 / 0: there is none */
     e.bits_per_byte = rw_trainer_bits_per_byte(t, result->loss, (uint64_t)result->bytes);
     e.learning_rate = rate;
     e.gradient_norm = result->norm;

@@ -38,9 +38,9 @@ static double summary(const struct rwkv_trainer *t)
 {
     struct rw_str s = {0};
     const struct rw_sizes *z = &t->parameters.sizes;
-    rw_str_printf(&s, "%s %s %zu %zu %zu %zu %" PRIu64, t->state.data, t->state.vocab,
+    rw_str_printf(&s, "%s %s %zu %zu %zu %zu %d %" PRIu64, t->state.data, t->state.vocab,
                   t->parameters.floats, z->n_layer, t->options.batch, t->options.accumulate,
-                  t->plan.steps);
+                  t->options.answers_only != 0, t->plan.steps);
     double hash = (double)(rw_hash(s.data, s.size) >> 11);
     rw_str_fini(&s);
     return hash;

@@ -47,7 +47,7 @@ struct rwkv_trainer {
     int32_t *tokens;                        /* [sequences at a time, context + 1] */
     int32_t *targets;                       /* [sequences at a time, context] */
     struct rw_gradient_sequence *sequences; /* as many */
-    uint64_t step_targets;                  /* of the step, in all processes together; at least 1 */
+    uint64_t step_targets;                  /* of the step, in all processes together */
     double peak;                            /* of the machine's arithmetic, operations a second */
     double started_at, before;              /* moment it was started, seconds spent before that */
     rwkv_train_event_fn event;
@@ -101,9 +101,11 @@ void rw_trainer_measure(struct rwkv_trainer *t);         /* the machine's peak, 
 
 /* Bits a byte of a text whose tokens have so many nats; NaN without a vocabulary. */
 double rw_trainer_bits_per_byte(const struct rwkv_trainer *t, double nats, uint64_t bytes);
-/* Targets of `n` sequences, and their bytes. */
-uint64_t rw_trainer_targets(const struct rwkv_trainer *t, size_t n);
-uint64_t rw_trainer_bytes(const struct rwkv_trainer *t, size_t n);
+/* Targets of `n` sequences, and their bytes, if there is a vocabulary. */
+struct rw_trainer_count {
+    uint64_t targets, bytes;
+};
+struct rw_trainer_count rw_trainer_count(const struct rwkv_trainer *t, size_t n);
 
 /* A validation, and a sample of text; one that is cancelled tells nothing and stops the run. */
 rwkv_status rw_trainer_validate(struct rwkv_trainer *t, rwkv_error *err);

@@ -69,25 +69,18 @@ double rw_trainer_bits_per_byte(const struct rwkv_trainer *t, double nats, uint6
     return t->vocab && bytes ? nats / M_LN2 / (double)bytes : NAN;
 }
 
-uint64_t rw_trainer_bytes(const struct rwkv_trainer *t, size_t n)
+struct rw_trainer_count rw_trainer_count(const struct rwkv_trainer *t, size_t n)
 {
-    uint64_t bytes = 0;
-    for (size_t i = 0; t->vocab && i < n; i++)
-        for (size_t j = 0; j < t->options.context; j++) {
-            int32_t target = t->sequences[i].targets[j];
-            size_t size = 0;
-            if (target >= 0)
-                rw_vocab_token(t->vocab, target, &size);
-            bytes += size;
-        }
-    return bytes;
-}
-
-uint64_t rw_trainer_targets(const struct rwkv_trainer *t, size_t n)
-{
-    uint64_t count = 0;
-    for (size_t i = 0; i < n * t->options.context; i++)
-        count += t->targets[i] >= 0;
+    struct rw_trainer_count count = {0};
+    for (size_t i = 0; i < n * t->options.context; i++) {
+        size_t size = 0;
+        if (t->targets[i] < 0)
+            continue;
+        if (t->vocab)
+            rw_vocab_token(t->vocab, t->targets[i], &size);
+        count.targets++;
+        count.bytes += size;
+    }
     return count;
 }
 
@@ -117,8 +110,9 @@ static rwkv_status evaluate(struct rwkv_trainer *t, uint64_t windows, double *na
                                        t->targets + i * context, err));
         rw_trainer_set_sequences(t, n);
         rw_gradient_loss(t->step.gradient, t->step.values, t->sequences, n, nats);
-        *targets += (double)rw_trainer_targets(t, n);
-        *bytes += (double)rw_trainer_bytes(t, n);
+        struct rw_trainer_count count = rw_trainer_count(t, n);
+        *targets += (double)count.targets;
+        *bytes += (double)count.bytes;
     }
     return RWKV_OK;
 }
@@ -138,7 +132,8 @@ rwkv_status rw_trainer_validate(struct rwkv_trainer *t, rwkv_error *err)
         return RWKV_OK;
     }
     rwkv_train_event event = rw_trainer_event(t, RWKV_TRAIN_VALIDATION);
-    event.loss = sums[0] / RW_MAX(sums[1], 1.0);
+    event.targets = (uint64_t)sums[1];
+    event.loss = sums[0] / sums[1]; /* 0 / 0: there is none */
     event.bits_per_byte = rw_trainer_bits_per_byte(t, sums[0], (uint64_t)sums[2]);
     t->event(t->user, &event);
     if (!t->log)

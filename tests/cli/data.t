@@ -44,8 +44,16 @@ A prompt before each text: two pieces of one document.
   sums
   tokens       10, U16 (126 B in all)
   documents    2, of 4 to 6 tokens, 5.0 on average
-  answers      6 tokens, 60.0 %, with prompts before them
+  answers      6 tokens, 60.0 %, documents without a prompt among them
   magic prime  2 for samples of 2 tokens, of 5 there are
+  $ rwkv data cat --json --vocab bytes sums
+  {"prompt": "1+1=", "text": "2"}
+  {"prompt": "", "text": "yes"}
+  $ rwkv data cat --json --vocab bytes sums | rwkv data build -q --vocab bytes --prompt-field prompt sums2 - --format jsonl
+  > cmp sums.idx sums2.idx && cmp sums.bin sums2.bin
+  $ rwkv data build -q --vocab bytes --prompt-field text sums sums.jsonl
+  ! rwkv: wanted another member for prompts than 'text'
+  [1]
   $ rwkv data build -q --vocab bytes --prompt-field q --field a --skip-bad some - --format jsonl <<'END'
   > {"q": "x", "a": "y"}
   > {"a": "y"}
@@ -94,6 +102,7 @@ What it is.
     "tokens": 29,
     "type": "U16",
     "documents": 4,
+    "pieces": 4,
     "answer_tokens": 29,
     "shortest_document": 5,
     "longest_document": 10,

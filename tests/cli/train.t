@@ -275,3 +275,32 @@ What does not fit together is said.
   $ ls new
   ! ls: cannot access 'new': No such file or directory
   [2]
+
+Answers only: steps and validations without one say so; validation may be on texts without prompts.
+
+  $ for i in 1 2 3 4 5 6; do printf '{"q": "%0100d", "a": "b"}\n' $i; done > rare.jsonl
+  > rwkv data build -q --vocab bytes --prompt-field q --field a rare rare.jsonl
+  > printf 'vocab = "bytes"\nlayers = 2\nembd = 32\nhead-size = 16\nctx = 16\nbatch = 2\nwarmup = 1\n' > few.toml
+  > printf 'order = "shuffled"\nthreads = 1\nanswers-only = true\n' >> few.toml
+  > rwkv train few.toml --out rare-run --data rare --steps 9 --held-out 0.01 --print-every 1 2>&1 |
+  > sed -n '/^data/p; /^step/s/  *lr.*//p' | sed 's/loss [0-9].*/loss N/'
+  data        612 tokens, 16 of them held out; answers only
+  step 1/9  no answers
+  step 2/9  loss N
+  step 3/9  loss N
+  step 4/9  no answers
+  step 5/9  no answers
+  step 6/9  no answers
+  step 7/9  no answers
+  step 8/9  no answers
+  step 9/9  no answers
+  $ grep -c '"loss": null' rare-run/log.jsonl; grep answers-only rare-run/config.toml
+  7
+  answers-only = true
+  $ rwkv train few.toml --out rare-plain --data rare --steps 2 --validation text --json 2> log | sed -n 's/"tokens.*"targets"/"targets"/p' | cut -c 1-55
+  {"event": "step", "step": 1, "targets": 0, "loss": null
+  {"event": "step", "step": 2, "targets": 3, "loss": 5.62
+  {"event": "validation", "step": 2, "targets": 1296, "lo
+  $ rwkv train few.toml --out no-answers --data text --steps 2
+  ! rwkv: text: wanted prompts and answers, to learn the answers only, found no prompts: data are built with them from JSON lines
+  [1]

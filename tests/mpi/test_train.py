@@ -35,6 +35,11 @@ def make_data():
     Path("other.txt").write_text(text[::-1], encoding="ascii")
     result = run([RWKV, "data", "build", "--vocab", "bytes", "other", "other.txt"])
     expect(result.returncode == 0, "other data are built", result)
+    asked = [{"prompt": text[i : i + 5 + i % 40], "text": text[i : i + 9]} for i in range(900)]
+    Path("asked.jsonl").write_text("\n".join(map(json.dumps, asked)), encoding="ascii")
+    command = [RWKV, "data", "build", "--vocab", "bytes", "--prompt-field", "prompt"]
+    result = run([*command, "asked", "asked.jsonl"])
+    expect(result.returncode == 0, "prompts and answers are built", result)
 
 
 def train(processes, *more):
@@ -78,6 +83,16 @@ def test_losses():
             f"{processes} processes leave the files of one",
         )
     return wanted
+
+
+def test_answers():
+    """Sequences have different numbers of targets; the mean is over all of them."""
+    more = [*SETTINGS, "--data", "asked", "--answers-only", "--steps", 20]
+    wanted, result = train(1, "--out", "asked1", *more)
+    expect(result.returncode == 0, "one process learns answers", result)
+    found, result = train(3, "--out", "asked3", *more)
+    expect(result.returncode == 0 and len(found) == len(wanted), "3 processes learn them", result)
+    check_close(wanted, found, "answers, 3 processes")
 
 
 def test_same_bits():
@@ -249,6 +264,7 @@ def main():
         os.chdir(folder)
         make_data()
         wanted = test_losses()
+        test_answers()
         test_same_bits()
         test_resume(wanted)
         test_stop()

@@ -4,6 +4,7 @@
 a restart, from the disk."""
 import concurrent.futures
 import pathlib
+import subprocess
 import tempfile
 import unittest
 
@@ -125,6 +126,24 @@ class Remembered(unittest.TestCase):
                 self.assertEqual(usage["prompt_tokens_details"]["cached_tokens"], 0)
             usage = server.post("/v1/completions", self.bodies[3]).json["usage"]
             self.assertEqual(usage["prompt_tokens_details"]["cached_tokens"], 0)
+
+
+class BuiltIn(unittest.TestCase):
+    def test_its_story_is_that_of_the_command_line(self):
+        prompt = "Once upon a time"
+        told = subprocess.run([serving.program(), "run", "--greedy", "-n", "60", prompt],
+                              check=True, stdin=subprocess.DEVNULL, capture_output=True)
+        with serving.Server("--parallel", "4", model=False) as server:
+            body = {"prompt": prompt, "max_tokens": 60, "temperature": 0}
+            for more in ({}, {}, {"stream": True}, {"no_cache": True}):
+                reply = server.post("/v1/completions", {**body, **more})
+                chunks = reply.chunks if "stream" in more else [reply.json]
+                text = "".join(chunk["choices"][0]["text"] for chunk in chunks)
+                self.assertEqual(text, told.stdout.decode())
+            options = {"num_predict": 60, "temperature": 0}
+            reply = server.post("/api/generate", {"prompt": prompt, "raw": True,
+                                                  "stream": False, "options": options})
+            self.assertEqual(reply.json["response"], told.stdout.decode())
 
 
 class Apart(unittest.TestCase):

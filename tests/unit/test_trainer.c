@@ -495,7 +495,7 @@ static void test_answers(void **unused)
     rwkv_train_options o = options_of("answers", path);
     uint64_t starts[4], held_out, windows;
     o.answers_only = 1;
-    expect(&o, RWKV_ERROR_ARGUMENT, "/data: wanted documents with prompts");
+    expect(&o, RWKV_ERROR_ARGUMENT, "/data: wanted prompts and answers");
     path_of(with_prompts, "with-prompts", "");
     write_answers(with_prompts);
     path_of(model, "whole", "m.safetensors");
@@ -520,7 +520,8 @@ static void test_answers(void **unused)
     windows = rw_dataset_info(d)->held_out;
     rw_dataset_close(d);
     rwkv_gradient_result wanted = answers_of(model, starts, 4);
-    assert_true(wanted.targets < 32);
+    assert_in_range(wanted.targets, 15, 32); /* of 64 */
+    assert_int_equal(seen.last[RWKV_TRAIN_STEP].targets, wanted.targets);
     assert_true(fabs(seen.last[RWKV_TRAIN_STEP].loss - wanted.loss) < 1e-12);
     assert_true(fabs(seen.last[RWKV_TRAIN_STEP].gradient_norm / wanted.norm - 1) < 1e-6);
     assert_true(fabs(seen.last[RWKV_TRAIN_STEP].bits_per_byte - wanted.loss / log(2)) < 1e-12);
@@ -533,6 +534,15 @@ static void test_answers(void **unused)
         targets += wanted.targets;
     }
     assert_true(fabs(seen.last[RWKV_TRAIN_VALIDATION].loss - nats / (double)targets) < 1e-9);
+    assert_true(fabs(seen.last[RWKV_TRAIN_VALIDATION].bits_per_byte -
+                     nats / (double)targets / log(2)) < 1e-9);
+    assert_int_equal(seen.last[RWKV_TRAIN_VALIDATION].targets, targets);
+    o.folder = path; /* other data to validate on may have no prompts */
+    path_of(path, "answers-elsewhere", "");
+    o.held_out = 0;
+    o.validation = data;
+    run_it(&o, &seen);
+    assert_int_equal(seen.last[RWKV_TRAIN_VALIDATION].targets, (TOKENS - 1) / 16 * 16);
 }
 
 /* A model from a file, and a folder that holds a run. */

@@ -44,6 +44,12 @@ void rw_api_fail_with(struct rw_api_error *error, const rwkv_error *err)
     case RWKV_ERROR_STATE:
         rw_api_fail(error, 400, "invalid_request_error", NULL, "%s", err->message);
         break;
+    case RWKV_ERROR_NOT_FOUND:
+        rw_api_fail(error, 404, "invalid_request_error", NULL, "%s", err->message);
+        break;
+    case RWKV_ERROR_EXISTS:
+        rw_api_fail(error, 409, "invalid_request_error", NULL, "%s", err->message);
+        break;
     case RWKV_ERROR_MEMORY:
         rw_api_fail(error, 503, "server_error", "no_memory", "%s", err->message);
         break;

@@ -18,14 +18,17 @@ static void read_float(struct rw_fields *f, const char *name, double min, double
         *to = (float)x;
 }
 
-/* OpenAI's penalties count what was generated and forget nothing; RWKV's own decay. */
+/* OpenAI's penalties count what was generated and forget nothing; RWKV's own decay. Who asks for
+ * the most likely tokens and for no penalty gets none: evaluations do, and compare. */
 static void read_penalties(struct rw_fields *f, rwkv_sampler_options *s)
 {
+    bool certain = (rw_field_given(f, "temperature") || rw_field_given(f, "top_p")) && s->greedy;
     bool ours = rw_field_given(f, "alpha_presence") || rw_field_given(f, "alpha_frequency") ||
                 rw_field_given(f, "alpha_decay");
     bool theirs = rw_field_given(f, "presence_penalty") || rw_field_given(f, "frequency_penalty");
-    if (theirs) {
+    if (theirs || certain)
         s->presence = s->frequency = 0;
+    if (theirs) {
         s->penalty_decay = 1;
         read_float(f, "presence_penalty", -2, 2, &s->presence);
         read_float(f, "frequency_penalty", -2, 2, &s->frequency);

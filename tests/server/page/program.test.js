@@ -18,6 +18,19 @@ async function settle(page, tokens) {
   await button(page, 'Close settings').click();
 }
 
+/** Answers of words that only the limit of tokens or a stop ends, whatever the model. */
+async function endless(page) {
+  await page.route('**/v1/chat/completions', (route) =>
+    route.continue({
+      postData: {
+        ...route.request().postDataJSON(),
+        grammar: 'root ::= [a-z ]+',
+        logit_bias: { 0: -100 },
+      },
+    }),
+  );
+}
+
 const last = (visit) => visit.answers().last();
 
 /** Wait for the answer's end; what it took. */
@@ -31,6 +44,7 @@ async function took(page, visit) {
 
 test('chat, stop, again, edit and branch; later turns come from the cache', async () => {
   await all.visit({ origin: all.program.url }, async (page, visit) => {
+    await endless(page);
     await settle(page, 12);
     await visit.send('Hello');
     await page.getByText('The limit of tokens was reached.').waitFor();
@@ -60,6 +74,7 @@ test('chat, stop, again, edit and branch; later turns come from the cache', asyn
 
 test('a long answer is stopped, and the server stops too', async () => {
   await all.visit({ origin: all.program.url }, async (page, visit) => {
+    await endless(page);
     await settle(page, 1 << 20);
     await visit.send('Never end');
     await last(visit).getByText(/\d\d tokens/).waitFor();
