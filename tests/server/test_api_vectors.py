@@ -97,6 +97,8 @@ class Embeddings(serving.Case):
 
 
 class Ollama(serving.Case):
+    options = ["--max-tokens", "20"]
+
     def test_streams_are_lines_by_default(self):
         for path, body in (("/api/generate", {"prompt": "Hi"}),
                            ("/api/chat", {"messages": [{"role": "user", "content": "Hi"}]})):
@@ -130,6 +132,15 @@ class Ollama(serving.Case):
                                           "stream": False})
         self.assertEqual(raw["prompt_eval_count"], 3)
         self.assertIsNone(re.search("[\ne]", raw["response"]))
+
+    def test_without_end_is_the_servers_default(self):
+        endless = {"type": "string", "minLength": 1000}
+        for wanted, tokens in ((0, 20), (-1, 20), (-2, 20), (7, 7), (30, 30)):
+            with self.subTest(num_predict=wanted):
+                reply = self.post("/api/generate", {
+                    "prompt": "a", "format": endless, "stream": False,
+                    "options": {"num_predict": wanted, "seed": 1}})
+                self.assertEqual((reply["eval_count"], reply["done_reason"]), (tokens, "length"))
 
     def test_thoughts(self):
         body = {"messages": [{"role": "user", "content": "Hi"}], "think": True, "stream": False,

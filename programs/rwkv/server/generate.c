@@ -487,6 +487,8 @@ void rw_gen_start(struct rw_gen *gen)
                       RW_MAX_PROMPTS, n);
     if ((gen->state || gen->return_state) && n != 1)
         rw_field_fail(&call->fields, "state", "a state goes with one prompt and one choice");
+    if (gen->options.max_tokens == 0 && !gen->only_prompt)
+        gen->options.max_tokens = RW_MAX_NEW_TOKENS; /* to the batch 0 is without end */
     check_biases(gen);
     if (!call->error.status)
         make_choices(gen);

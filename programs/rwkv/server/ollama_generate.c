@@ -137,7 +137,10 @@ static void read_options(struct rw_gen *gen)
     struct rw_fields *f = &gen->call->fields, options = rw_fields_in(f, "options");
     rw_gen_read_sampling(gen, &options);
     rw_gen_read_stops(gen, &options, "stop");
-    if (rw_field_int(&options, "num_predict", -2, RW_MAX_NEW_TOKENS, &max_tokens) && max_tokens < 0)
+    /* Ollama's -1 and -2 are "without end", which nobody else may ask for either, and neither is 0.
+     */
+    if (rw_field_int(&options, "num_predict", -2, RW_MAX_NEW_TOKENS, &max_tokens) &&
+        max_tokens <= 0)
         max_tokens = (int64_t)gen->call->server->options.max_tokens;
     gen->options.max_tokens = (size_t)max_tokens;
     gen->stream = true;

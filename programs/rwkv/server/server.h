@@ -48,7 +48,7 @@ struct rw_server_options {
     size_t parallel;                            /* sequences of a model at work together */
     size_t max_queue;       /* sequences that may wait; more are refused with 429 */
     size_t max_per_key;     /* sequences of one key, at work and waiting; 0: no limit of its own */
-    size_t max_tokens;      /* generated where a request does not say; 0: to the end */
+    size_t max_tokens;      /* generated where a request does not say; 0: RW_MAX_NEW_TOKENS */
     double drain_seconds;   /* at the end, running requests may take so long */
     double request_seconds; /* any request may take so long; 0: no limit */
     size_t max_state_bytes; /* of an uploaded state */
