@@ -292,5 +292,38 @@ class Watching(serving.Case):
         self.assertNotIn("between us", self.server.said())
 
 
+class Prompts(unittest.TestCase):
+    def logged(self, *options):
+        """What a server logs with --log-prompts: (status, prompt) of two requests, as text."""
+        with serving.Server("--log-prompts", *options) as server:
+            for body, status in (({"prompt": "between us", "max_tokens": 1}, 200),
+                                 ({"prompt": "of no sense", "top_k": "x"}, 400),
+                                 (b'{"prompt": "cut off \xff', 400)):
+                headers = {"X-Request-Id": f"of-{status}"}
+                self.assertEqual(server.ask("POST", "/v1/completions", body, headers).status,
+                                 status)
+            self.assertEqual(server.stop(), 0)
+            return server.said()
+
+    def test_where_asked_requests_are_in_the_log(self):
+        lines = [line for line in self.logged().splitlines() if line.split()[1] == "request"]
+        self.assertEqual([line.split()[0] for line in lines], ["of-200", "of-400", "of-400"])
+        for prompt, line in zip(("between us", "of no sense", "cut off"), lines):
+            self.assertIn(prompt, line)
+
+    def test_in_json_they_are_members_of_their_line(self):
+        said = self.logged("--log", "json")
+        lines = [json.loads(line) for line in said.splitlines() if not line.startswith("rwkv: ")]
+        lines = [line for line in lines if "note" not in line]
+        self.assertTrue(all("id" in line and "status" in line for line in lines), lines)
+        logged = [(line["id"], line["status"], line["request"]) for line in lines
+                  if "request" in line]
+        self.assertEqual([each[:2] for each in logged],
+                         [("of-200", 200), ("of-400", 400), ("of-400", 400)])
+        self.assertEqual([json.loads(text)["prompt"] for _, _, text in logged[:2]],
+                         ["between us", "of no sense"])
+        self.assertIn("cut off", logged[2][2])
+
+
 if __name__ == "__main__":
     serving.main()

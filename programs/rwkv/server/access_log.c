@@ -101,6 +101,8 @@ static void add_json(const struct rw_call *call, const char *time, struct rw_jso
         rw_json_text(j, "finish", call->finish);
     if (call->error.status)
         rw_json_text(j, "error", call->error.message);
+    if (call->request)
+        rw_json_bytes(j, "request", call->request, call->request_size);
     rw_json_close(j);
     rw_str_addc(&j->text, '\n');
 }
@@ -123,20 +125,11 @@ static void add_text(const struct rw_call *call, const char *time, struct rw_str
         rw_str_add_json(line, call->error.message, strlen(call->error.message));
     }
     rw_str_addc(line, '\n');
-}
-
-/* With --log-prompts: the request as it came. */
-static void add_body(struct rw_access_log *log, const struct rw_call *call, struct rw_json *j)
-{
-    size_t size;
-    const char *body = rw_http_body(call->x, &size);
-    if (!log->options.prompts || size == 0 || call->route->flags & RW_ROUTE_RAW_BODY)
+    if (!call->request)
         return;
-    rw_json_open(j, NULL, RW_JSON_OBJECT, RW_JSON_INLINE);
-    rw_json_text(j, "id", call->id);
-    rw_json_bytes(j, "request", body, size);
-    rw_json_close(j);
-    rw_str_addc(&j->text, '\n');
+    rw_str_printf(line, "%s request \"", call->id);
+    rw_str_add_json(line, call->request, call->request_size);
+    rw_str_adds(line, "\"\n");
 }
 
 void rw_access_log_call(struct rw_access_log *log, const struct rw_call *call)
@@ -150,8 +143,6 @@ void rw_access_log_call(struct rw_access_log *log, const struct rw_call *call)
         add_json(call, time, &j);
     else
         add_text(call, time, &j.text);
-    if (call->route)
-        add_body(log, call, &j);
     put(log, &j.text);
     rw_str_fini(&j.text);
 }

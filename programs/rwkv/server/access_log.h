@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One line for each request that has ended, and for what happens to the server, on standard error
- * or in a file that is opened anew on SIGHUP; as text or JSON. Prompts and answers are in it only
- * if that was asked for. */
+ * or in a file that is opened anew on SIGHUP; as text or JSON. Requests are in it only if that was
+ * asked for, answers never. */
 #ifndef RW_SERVER_ACCESS_LOG_H
 #define RW_SERVER_ACCESS_LOG_H
 
@@ -17,7 +17,7 @@ enum rw_log_form { RW_LOG_TEXT, RW_LOG_JSON, RW_LOG_OFF };
 struct rw_access_log_options {
     enum rw_log_form form;
     const char *file; /* NULL: standard error; borrowed until rw_access_log_free */
-    bool prompts;     /* with prompts and answers */
+    bool prompts;     /* with the bodies of requests */
 };
 
 rwkv_status rw_access_log_new(const struct rw_access_log_options *options,

@@ -225,6 +225,8 @@ static void request(void *user, struct rw_http_exchange *x)
     if (!(call->route->flags & RW_ROUTE_RAW_BODY)) {
         call->body = rw_fields_parse(body, size, &call->error);
         call->fields.object = call->body;
+        if (call->server->options.log.prompts) /* the exchange drops it when it is answered */
+            call->request = rw_http_take_body(x, &call->request_size);
     }
     if (!rw_call_refused(call))
         call->route->fn(call);

@@ -24,6 +24,7 @@ void rw_call_release(struct rw_call *call)
     if (call->served)
         rw_models_release(call->server->models, call->served, call->keep_seconds);
     json_decref(call->body);
+    rw_free(call->request);
     *call->link = call->next;
     if (call->next)
         call->next->link = call->link;

@@ -80,6 +80,8 @@ struct rw_call {
     size_t prompt_tokens, cached_tokens, generated_tokens;
     double queue_seconds, first_token_seconds;
     const char *finish; /* "stop", "length", …; NULL: nothing was generated */
+    char *request;      /* [request_size] the body as it came, with --log-prompts; owned, or NULL */
+    size_t request_size;
 };
 
 void rw_call_hold(struct rw_call *call);
