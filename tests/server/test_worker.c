@@ -22,6 +22,7 @@ struct world {
     struct rw_models *models;
     struct rw_worker *worker;
     rwkv_store *store;
+    size_t n_started; /* jobs */
     size_t under_way; /* jobs and wants; when there are none left the loop stops */
     char paths[2][1024];
 };
@@ -33,6 +34,8 @@ struct task {
     struct rw_str text[4];
     bool started, finished[4], over, failed;
     size_t cached, n_tokens, n_scores, cancel_after; /* so many tokens; 0: not */
+    size_t place;                                    /* in the order in which jobs began */
+    struct task *until;                              /* cancelled when this one is over */
     float *vector;
     struct rw_served *served;
     struct rw_want want;
@@ -51,15 +54,18 @@ static void run(struct world *w)
         fail_msg("%s", err.message);
 }
 
+#define STEP_TOKENS 17
+
 static void begin(struct world *w, size_t parallel, double keep_seconds, uint64_t memory)
 {
     rwkv_error err = {0};
     rwkv_status status;
     *w = (struct world){0};
-    const struct rw_models_options models = {.model = {.threads = 1, .vocab = "bytes"},
-                                             .batch = {.max_sequences = parallel},
-                                             .keep_seconds = keep_seconds,
-                                             .memory = memory};
+    const struct rw_models_options models = {
+        .model = {.threads = 1, .vocab = "bytes"},
+        .batch = {.max_sequences = parallel, .step_tokens = STEP_TOKENS},
+        .keep_seconds = keep_seconds,
+        .memory = memory};
     const rwkv_store_options store = {.memory_bytes = 1 << 20};
     RW_GO(rw_loop_new(&w->loop, &err));
     RW_GO(rw_background_new(&w->background, w->loop, &err));
@@ -68,7 +74,7 @@ static void begin(struct world *w, size_t parallel, double keep_seconds, uint64_
     RW_GO(rw_models_add(w->models, "two", unit_source(w->paths[1], SMALL_F32), &err));
     RW_GO(rwkv_store_open(&store, &w->store, &err));
     const struct rw_worker_options worker = {
-        .store = w->store, .mark_every = 16, .parallel = parallel};
+        .store = w->store, .mark_every = 16, .parallel = parallel, .step_tokens = STEP_TOKENS};
     RW_GO(rw_worker_new(&w->worker, w->loop, &worker, &err));
 done:
     if (status != RWKV_OK)
@@ -94,6 +100,7 @@ static void take_event(struct rw_job *job, const struct rw_job_event *e)
     switch (e->kind) {
     case RW_JOB_STARTED:
         t->started = true;
+        t->place = t->world->n_started++;
         t->cached = e->cached_tokens;
         break;
     case RW_JOB_SCORED:
@@ -104,7 +111,7 @@ static void take_event(struct rw_job *job, const struct rw_job_event *e)
     case RW_JOB_TOKEN:
         assert_false(t->finished[e->choice]);
         rw_str_add(&t->text[e->choice], e->text, e->text_size);
-        if (++t->n_tokens == t->cancel_after)
+        if (++t->n_tokens == t->cancel_after || (t->until && t->until->over))
             rw_worker_cancel(t->world->worker, job);
         break;
     case RW_JOB_FINISHED:
@@ -298,6 +305,60 @@ static void test_cancel(void **state)
     end(&w);
 }
 
+/* One place: a group that has waited goes before the second job of one that was served. */
+static void test_groups_take_turns(void **state)
+{
+    static const uint64_t groups[] = {1, 1, 1, 1, 2, 3, 2};
+    static const size_t order[] = {0, 4, 5, 1, 6, 2, 3};
+    struct world w;
+    struct task t[RW_COUNT(groups)];
+    (void)state;
+    begin(&w, 1, 100, 0);
+    for (size_t i = 0; i < RW_COUNT(t); i++) {
+        prepare(&w, &t[i], RW_JOB_GENERATE, "prompt");
+        t[i].job.group = groups[i];
+    }
+    t[0].job.options.max_tokens = 0; /* until all are there */
+    t[0].cancel_after = 5;
+    for (size_t i = 0; i < RW_COUNT(t); i++)
+        start(&t[i], "one");
+    run(&w);
+    for (size_t i = 0; i < RW_COUNT(t); i++)
+        assert_int_equal(t[order[i]].place, i);
+    for (size_t i = 0; i < RW_COUNT(t); i++)
+        drop(&t[i]);
+    end(&w);
+}
+
+/* What is not generated takes bounded pieces beside a stream: so many tokens between two of its. */
+static void test_beside_a_stream(void **state)
+{
+    static const enum rw_job_kind kinds[] = {RW_JOB_EMBED, RW_JOB_GENERATE};
+    char text[400];
+    (void)state;
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = 0;
+    for (size_t i = 0; i < RW_COUNT(kinds); i++) {
+        struct world w;
+        struct task t[2];
+        begin(&w, 4, 100, 0);
+        prepare(&w, &t[0], RW_JOB_GENERATE, "prompt");
+        t[0].job.options.max_tokens = 0;
+        t[0].until = &t[1];
+        prepare(&w, &t[1], kinds[i], text);
+        t[1].job.echo = kinds[i] == RW_JOB_GENERATE;
+        t[1].job.logprobs = 0;
+        start(&t[0], "one");
+        start(&t[1], "one");
+        run(&w);
+        /* Before the stream's first token, pieces of 128 or 32; beside it, of 16 a token. */
+        assert_in_range(t[0].n_tokens, 14, 1 << 20);
+        drop(&t[0]);
+        drop(&t[1]);
+        end(&w);
+    }
+}
+
 /* With nothing kept, a model is closed and freed at the very moment a job on it is over, also one
  * that never began. */
 static void test_models_come_and_go(void **state)
@@ -441,6 +502,8 @@ int main(void)
         cmocka_unit_test(test_echo_and_nothing),
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_groups_take_turns),
+        cmocka_unit_test(test_beside_a_stream),
         cmocka_unit_test(test_models_come_and_go),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_look_while_opening),

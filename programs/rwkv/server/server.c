@@ -153,8 +153,10 @@ static rwkv_status open_parts(struct rw_server *s, rwkv_error *err)
     if (rw_models_scan(s->models) == 0)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: there is no model in it",
                        o->models.folder ? o->models.folder : "the list of models");
-    const struct rw_worker_options worker = {
-        .store = s->store, .mark_every = o->mark_every, .parallel = o->parallel};
+    const struct rw_worker_options worker = {.store = s->store,
+                                             .mark_every = o->mark_every,
+                                             .parallel = o->parallel,
+                                             .step_tokens = o->models.batch.step_tokens};
     RW_TRY(rw_worker_new(&s->worker, s->loop, &worker, err));
     if (o->sandbox)
         rw_server_limit_calls(s);

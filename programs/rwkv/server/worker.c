@@ -157,19 +157,45 @@ static size_t sequences_of(const struct rw_active *a, uint64_t group)
     return n;
 }
 
-/* Where the next one hangs: of the group with the fewest sequences at work, the first. */
+static uint64_t began_of(const struct rw_active *a, uint64_t group)
+{
+    for (size_t i = 0; i < RW_RECENT_GROUPS; i++)
+        if (a->recent[i].began && a->recent[i].group == group)
+            return a->recent[i].began;
+    return 0;
+}
+
+/* Note that a job of this group begins; the group that is longest ago is forgotten. */
+static void note_begin(struct rw_active *a, uint64_t group)
+{
+    struct rw_recent *to = &a->recent[0];
+    for (size_t i = 0; i < RW_RECENT_GROUPS; i++) {
+        struct rw_recent *r = &a->recent[i];
+        if (r->began && r->group == group) {
+            to = r;
+            break;
+        }
+        if (r->began < to->began)
+            to = r;
+    }
+    *to = (struct rw_recent){group, ++a->n_began};
+}
+
+/* Where the next one hangs: of the groups with the fewest sequences at work, the one that was begun
+ * longest ago; of its jobs, the first. */
 static struct rw_job **choose(struct rw_active *a)
 {
     struct rw_job **best = &a->waiting;
     size_t fewest = SIZE_MAX;
+    uint64_t earliest = UINT64_MAX;
     for (struct rw_job **at = &a->waiting; *at; at = &(*at)->next) {
         size_t n = sequences_of(a, (*at)->group);
-        if (n < fewest) {
+        uint64_t began = began_of(a, (*at)->group);
+        if (n < fewest || (n == fewest && began < earliest)) {
             fewest = n;
+            earliest = began;
             best = at;
         }
-        if (n == 0)
-            break;
     }
     return best;
 }
@@ -194,6 +220,7 @@ static void fill_places(struct rw_worker *w, struct rw_active *a)
         job->next = a->working;
         a->working = job;
         a->sequences += job->n;
+        note_begin(a, job->group);
         move_count(w, job->n);
         rw_job_begin(w, job);
     }
@@ -302,21 +329,29 @@ static void count_step(struct rw_worker *w, const rwkv_batch_stats *s)
     pthread_mutex_unlock(&w->lock);
 }
 
-static void step_batch(struct rw_worker *w, struct rw_active *a)
+/* A step of the batch; how many tokens may be evaluated beside it, for what is no generating: where
+ * answers are streaming, what the step left of its own, or a few. */
+static size_t step_batch(struct rw_worker *w, struct rw_active *a)
 {
     rwkv_error err = {RWKV_OK, ""};
     rwkv_batch_event event;
     rwkv_batch_stats stats;
+    size_t chunk = a->served->info.chunk;
     if (rwkv_batch_count(a->served->batch) == 0)
-        return;
+        return chunk;
     if (rwkv_batch_step(a->served->batch, &stats, &err) != RWKV_OK) {
         for (struct rw_job *job = a->working; job; job = job->next)
             rw_job_end_with(w, job, &err);
-        return;
+        return chunk;
     }
     count_step(w, &stats);
     while (rwkv_batch_next(a->served->batch, &event))
         rw_job_take(w, &event);
+    if (stats.generated_tokens == 0)
+        return chunk;
+    size_t most = w->options.step_tokens ? w->options.step_tokens : chunk;
+    size_t used = stats.prompt_tokens + stats.generated_tokens;
+    return used + RW_BESIDE < most ? most - used : RW_BESIDE;
 }
 
 /* One turn for one model: each kind of work gets a bounded piece. */
@@ -331,13 +366,13 @@ static void work_for(struct rw_worker *w, struct rw_active *a)
     if (!a->waiting && !a->working)
         return; /* nobody holds the model for us any more */
     fill_places(w, a);
-    step_batch(w, a);
+    size_t room = step_batch(w, a);
     for (struct rw_job *job = a->working; job; job = job->next)
         if (job->work->stage == RW_STAGE_SCORING) {
-            rw_job_score_slice(w, job);
+            rw_job_score_slice(w, job, room);
             break;
         }
-    rw_jobs_embed_slice(w, a, a->served->info.chunk);
+    rw_jobs_embed_slice(w, a, room);
     drop_over(w, a, &a->working, true);
 }
 

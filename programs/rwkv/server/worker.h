@@ -117,6 +117,8 @@ struct rw_worker_options {
     rwkv_store *store; /* nullable, borrowed until rw_worker_free */
     size_t mark_every; /* tokens of a long prompt between states that are remembered; 0: 1024 */
     size_t parallel;   /* sequences of a model at work together, as its batch has; 0: 32 */
+    size_t
+        step_tokens; /* as its batch has: bounds what is evaluated between two tokens of a stream */
 };
 
 /* What was done so far, for metrics; consistent in itself. */

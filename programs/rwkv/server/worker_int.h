@@ -49,12 +49,19 @@ struct rw_job_work {
     struct rw_choice choices[]; /* [n] */
 };
 
+#define RW_RECENT_GROUPS 64
+
 /* A model with jobs. */
 struct rw_active {
     struct rw_served *served;
     struct rw_job *waiting; /* in the order in which they came */
     struct rw_job *working;
     size_t sequences; /* of those at work */
+    /* The groups that were begun last, and when, in jobs: others have waited longer. */
+    struct rw_recent {
+        uint64_t group, began;
+    } recent[RW_RECENT_GROUPS];
+    uint64_t n_began;
     struct rw_active *next;
 };
 
@@ -77,6 +84,7 @@ struct rw_worker {
 };
 
 #define RW_SCORE_SLICE 32 /* tokens whose logits are looked at together */
+#define RW_BESIDE 16      /* tokens for which there is always room beside streams */
 
 /* worker.c: pass on an event; what its pointers point to is copied, but for a session, which goes
  * over. A job that there is no memory to tell of is over, with an error. */
@@ -96,7 +104,8 @@ bool rw_job_is_in_batch(const struct rw_job *job);
 /* worker_score.c */
 void rw_score_logits(const float *logits, size_t n_vocab, int32_t token, size_t n_top,
                      struct rw_job_event *to, struct rw_token_score top[]);
-void rw_job_score_slice(struct rw_worker *w, struct rw_job *job);
+/* The next tokens of a job that is scored, at most `room` and RW_SCORE_SLICE. */
+void rw_job_score_slice(struct rw_worker *w, struct rw_job *job, size_t room);
 /* The next tokens of all that are embedded, at most `room`. */
 void rw_jobs_embed_slice(struct rw_worker *w, struct rw_active *active, size_t room);
 

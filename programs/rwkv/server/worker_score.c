@@ -71,12 +71,12 @@ static bool has_room(struct rw_worker *w, size_t floats)
 }
 
 /* The score of a slice's first token is in the logits before it. */
-void rw_job_score_slice(struct rw_worker *w, struct rw_job *job)
+void rw_job_score_slice(struct rw_worker *w, struct rw_job *job, size_t room)
 {
     rwkv_error err = {RWKV_OK, ""};
     struct rw_job_work *work = job->work;
     size_t n_vocab = job->served->info.n_vocab;
-    size_t n = RW_MIN(job->n_tokens - work->done, (size_t)RW_SCORE_SLICE);
+    size_t n = RW_MIN(job->n_tokens - work->done, RW_MIN(room, (size_t)RW_SCORE_SLICE));
     if (!has_room(w, RW_SCORE_SLICE * n_vocab)) {
         rw_fail(&err, RWKV_ERROR_MEMORY, "no memory for the logits of %d tokens", RW_SCORE_SLICE);
         rw_job_end_with(w, job, &err);
