@@ -123,10 +123,22 @@ class Requests(serving.Case):
                                    ("/api/chat", {"messages": [], "options": {"top_k": "x"}}, 400),
                                    ("/api/generate", {"prompt": "a", "format": "yaml"}, 400),
                                    ("/api/chat", {"messages": [], "keep_alive": "5x"}, 400)):
-            reply = self.server.post(path, body)
-            self.assertEqual(reply.status, status, reply.body)
-            self.assertEqual(list(reply.json), ["error"])
-            self.assertIsInstance(reply.json["error"], str)
+            self.assert_plain(self.server.post(path, body), status)
+
+    def assert_plain(self, reply, status):
+        self.assertEqual(reply.status, status, reply.body)
+        self.assertEqual(list(reply.json), ["error"])
+        self.assertIsInstance(reply.json["error"], str)
+
+    def test_ollamas_errors_of_what_is_no_route(self):
+        for method, path, status in (("GET", "/api/none", 404), ("GET", "/api/chat", 405),
+                                     ("POST", "/api/pull", 404), ("DELETE", "/api/tags", 405),
+                                     ("POST", "/api/none/" + "x" * 100, 404)):
+            self.assert_plain(self.ask(method, path), status)
+        self.assertEqual(self.ask("GET", "/api/chat").headers["Allow"], "POST")
+        self.assert_plain(self.ask("GET", "/api/tags", headers={"Host": "evil.example"}), 403)
+        for path in ("/apis/none", "/api", "/none/api/x"):
+            self.assert_error(self.ask("GET", path), 404)
 
     def test_ids_of_requests(self):
         reply = self.ask("GET", "/v1/models")

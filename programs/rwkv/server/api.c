@@ -11,41 +11,38 @@
 #include "base/status.h"
 #include "server/call.h"
 
-#define OPENAI RW_DIALECT_OPENAI
-#define OLLAMA RW_DIALECT_OLLAMA
-
 static const struct rw_route routes[] = {
-    {"GET", "/health", OPENAI, RW_ROUTE_OPEN | RW_ROUTE_DRAINING, rw_get_health},
-    {"GET", "/metrics", OPENAI, RW_ROUTE_DRAINING, rw_get_metrics},
-    {"GET", "/", OPENAI, RW_ROUTE_OPEN, rw_get_root},
-    {"GET", "/page/{}", OPENAI, RW_ROUTE_OPEN, rw_get_page},
+    {"GET", "/health", RW_ROUTE_OPEN | RW_ROUTE_DRAINING, rw_get_health},
+    {"GET", "/metrics", RW_ROUTE_DRAINING, rw_get_metrics},
+    {"GET", "/", RW_ROUTE_OPEN, rw_get_root},
+    {"GET", "/page/{}", RW_ROUTE_OPEN, rw_get_page},
 
-    {"GET", "/v1/models", OPENAI, 0, rw_list_models},
-    {"GET", "/v1/models/{}", OPENAI, 0, rw_get_model},
-    {"POST", "/v1/completions", OPENAI, 0, rw_complete},
-    {"POST", "/v1/chat/completions", OPENAI, 0, rw_complete_chat},
-    {"POST", "/v1/embeddings", OPENAI, 0, rw_embed},
-    {"POST", "/v1/rerank", OPENAI, 0, rw_rerank},
+    {"GET", "/v1/models", 0, rw_list_models},
+    {"GET", "/v1/models/{}", 0, rw_get_model},
+    {"POST", "/v1/completions", 0, rw_complete},
+    {"POST", "/v1/chat/completions", 0, rw_complete_chat},
+    {"POST", "/v1/embeddings", 0, rw_embed},
+    {"POST", "/v1/rerank", 0, rw_rerank},
 
-    {"POST", "/tokenize", OPENAI, 0, rw_tokenize},
-    {"POST", "/detokenize", OPENAI, 0, rw_detokenize},
-    {"GET", "/tokenizer_info", OPENAI, 0, rw_get_tokenizer},
+    {"POST", "/tokenize", 0, rw_tokenize},
+    {"POST", "/detokenize", 0, rw_detokenize},
+    {"GET", "/tokenizer_info", 0, rw_get_tokenizer},
 
-    {"GET", "/v1/states", OPENAI, 0, rw_list_states},
-    {"POST", "/v1/states", OPENAI, 0, rw_make_state},
-    {"POST", "/v1/states/{}/fork", OPENAI, 0, rw_fork_state},
-    {"GET", "/v1/states/{}", OPENAI, 0, rw_get_state},
-    {"PUT", "/v1/states/{}", OPENAI, RW_ROUTE_RAW_BODY | RW_ROUTE_LARGE_BODY, rw_put_state},
-    {"DELETE", "/v1/states/{}", OPENAI, 0, rw_delete_state},
+    {"GET", "/v1/states", 0, rw_list_states},
+    {"POST", "/v1/states", 0, rw_make_state},
+    {"POST", "/v1/states/{}/fork", 0, rw_fork_state},
+    {"GET", "/v1/states/{}", 0, rw_get_state},
+    {"PUT", "/v1/states/{}", RW_ROUTE_RAW_BODY | RW_ROUTE_LARGE_BODY, rw_put_state},
+    {"DELETE", "/v1/states/{}", 0, rw_delete_state},
 
-    {"GET", "/api/version", OLLAMA, 0, rw_get_version},
-    {"GET", "/api/tags", OLLAMA, 0, rw_ollama_tags},
-    {"GET", "/api/ps", OLLAMA, 0, rw_ollama_ps},
-    {"POST", "/api/show", OLLAMA, 0, rw_ollama_show},
-    {"POST", "/api/generate", OLLAMA, 0, rw_ollama_generate},
-    {"POST", "/api/chat", OLLAMA, 0, rw_ollama_chat},
-    {"POST", "/api/embed", OLLAMA, 0, rw_ollama_embed},
-    {"POST", "/api/embeddings", OLLAMA, 0, rw_ollama_embeddings},
+    {"GET", "/api/version", 0, rw_get_version},
+    {"GET", "/api/tags", 0, rw_ollama_tags},
+    {"GET", "/api/ps", 0, rw_ollama_ps},
+    {"POST", "/api/show", 0, rw_ollama_show},
+    {"POST", "/api/generate", 0, rw_ollama_generate},
+    {"POST", "/api/chat", 0, rw_ollama_chat},
+    {"POST", "/api/embed", 0, rw_ollama_embed},
+    {"POST", "/api/embeddings", 0, rw_ollama_embeddings},
 };
 
 /* --- routes ----------------------------------------------------------------------------------- */
@@ -253,10 +250,9 @@ static const char *error_body(void *user, struct rw_http_exchange *x, unsigned s
 {
     (void)user;
     struct rw_api_error error = {0};
-    const struct rw_call *call = rw_http_user(x);
     rw_api_fail(&error, (int)status, status < 500 ? "invalid_request_error" : "server_error", NULL,
                 "%s", message);
-    rw_error_body(call && call->route ? call->route->dialect : OPENAI, &error, body);
+    rw_error_body(x, &error, body);
     return "application/json";
 }
 

@@ -85,10 +85,18 @@ static void add_text(struct rw_json *j, const char *key, const char *text)
         rw_json_null(j, key);
 }
 
-static void error_json(enum rw_dialect dialect, const struct rw_api_error *error, struct rw_json *j)
+/* By the path and not by the route: clients of a path that is not there look for their error, too.
+ */
+static bool is_ollamas(const struct rw_http_exchange *x)
+{
+    static const char prefix[] = "/api/";
+    return strncmp(rw_http_path(x), prefix, sizeof prefix - 1) == 0;
+}
+
+static void error_json(bool ollamas, const struct rw_api_error *error, struct rw_json *j)
 {
     rw_json_open(j, NULL, RW_JSON_OBJECT, RW_JSON_INLINE);
-    if (dialect == RW_DIALECT_OLLAMA) {
+    if (ollamas) {
         rw_json_text(j, "error", error->message);
     } else {
         rw_json_open(j, "error", RW_JSON_OBJECT, RW_JSON_INLINE);
@@ -101,10 +109,11 @@ static void error_json(enum rw_dialect dialect, const struct rw_api_error *error
     rw_json_close(j);
 }
 
-void rw_error_body(enum rw_dialect dialect, const struct rw_api_error *error, struct rw_str *to)
+void rw_error_body(const struct rw_http_exchange *x, const struct rw_api_error *error,
+                   struct rw_str *to)
 {
     struct rw_json j = {0};
-    error_json(dialect, error, &j);
+    error_json(is_ollamas(x), error, &j);
     rw_str_fini(to);
     *to = j.text;
 }
@@ -120,7 +129,7 @@ void rw_call_fail(struct rw_call *call, const struct rw_api_error *error)
         fields[1] = (struct rw_http_field){"Retry-After", "1"};
     else if (error->status == 401)
         fields[1] = (struct rw_http_field){"WWW-Authenticate", "Bearer"};
-    rw_error_body(call->route ? call->route->dialect : RW_DIALECT_OPENAI, error, &body);
+    rw_error_body(call->x, error, &body);
     rw_http_reply_str(call->x, (unsigned)error->status, fields, &body);
 }
 
@@ -193,8 +202,11 @@ void rw_call_send_line(struct rw_call *call, struct rw_json *json)
 void rw_call_send_error(struct rw_call *call, const struct rw_api_error *error)
 {
     struct rw_json j = {0};
-    error_json(call->route->dialect, error, &j);
-    if (call->route->dialect == RW_DIALECT_OLLAMA)
+    if (!call->x)
+        return;
+    bool ollamas = is_ollamas(call->x);
+    error_json(ollamas, error, &j);
+    if (ollamas)
         rw_call_send_line(call, &j);
     else
         rw_call_send_event(call, &j);

@@ -26,12 +26,6 @@
 #include "json_out.h"
 #include "server/server.h"
 
-/* How errors look. */
-enum rw_dialect {
-    RW_DIALECT_OPENAI, /* {"error":{"message","type","param","code"}} */
-    RW_DIALECT_OLLAMA  /* {"error":"message"} */
-};
-
 enum {
     RW_ROUTE_OPEN = 1,      /* needs no key */
     RW_ROUTE_RAW_BODY = 2,  /* the body is no JSON */
@@ -43,7 +37,6 @@ struct rw_route {
     const char *method;
     const char *path; /* "/v1/models/{}": {} is one part, or at the end the rest with its slashes,
                          stored in call->rest */
-    enum rw_dialect dialect;
     unsigned flags;
     void (*fn)(struct rw_call *call); /* the body is there and parsed */
 };
@@ -104,8 +97,11 @@ bool rw_call_refused(struct rw_call *call);
 void rw_call_fail(struct rw_call *call, const struct rw_api_error *error);
 /* The same of the store: a state that there is not is 404, one that there is already 409. */
 void rw_call_fail_with_state(struct rw_call *call, const rwkv_error *err);
-/* The body of an error in the route's dialect. */
-void rw_error_body(enum rw_dialect dialect, const struct rw_api_error *error, struct rw_str *to);
+/* The body of an error as clients of this path want it, whether there is such a path or not:
+ * {"error": "message"} under /api/, as of Ollama, else OpenAI's {"error": {"message", "type",
+ * "param", "code"}}. */
+void rw_error_body(const struct rw_http_exchange *x, const struct rw_api_error *error,
+                   struct rw_str *to);
 
 /* The JSON that was built, with status 200; also frees it. */
 void rw_call_json(struct rw_call *call, struct rw_json *json);
