@@ -153,6 +153,20 @@ class States(serving.Case):
             self.assertIn(self.ask("GET", f"/v1/states/{name}?info").status, (400, 404), name)
         self.assert_error(self.server.post("/v1/states", {"id": "a b", "prompt": "x"}), 400, "id")
         self.assert_error(self.server.post("/v1/states", {"id": "a"}), 400, "prompt")
+        self.make("plain_1.x-y")
+        for name in ("a/b", "a:b", ".a", "x" * 129):
+            for path, member in (("/v1/states", "id"), ("/v1/states/plain_1.x-y/fork", "id"),
+                                 ("/v1/states", "state"), ("/v1/completions", "state"),
+                                 ("/v1/chat/completions", "state")):
+                with self.subTest(name=name, path=path, member=member):
+                    body = {member: name, "max_tokens": 1}
+                    if "chat" in path:
+                        body["messages"] = [{"role": "user", "content": "a"}]
+                    else:
+                        body["prompt"] = "a"
+                    self.assert_error(self.server.post(path, body), 400, member)
+            reply = self.server.post("/api/generate", {"prompt": "a", "state": name})
+            self.assertEqual(reply.status, 400, reply.body)
         for more in ({"n": 2}, {"prompt": ["a", "b"]}):
             self.assert_error(self.server.post("/v1/completions", {
                 "prompt": "a", "return_state": True, **more}), 400, "state")

@@ -257,6 +257,19 @@ bool rw_field_name(struct rw_fields *f, const char *name, const char **to)
     return true;
 }
 
+bool rw_field_state_name(struct rw_fields *f, const char *name, const char **to)
+{
+    const char *text = NULL;
+    if (!rw_field_text(f, name, RW_MAX_NAME, &text))
+        return false;
+    if (!rw_is_name(text) || strpbrk(text, ":/")) {
+        rw_field_fail(f, name, "wanted a name of letters, digits and . _ -");
+        return false;
+    }
+    *to = text;
+    return true;
+}
+
 bool rw_field_word(struct rw_fields *f, const char *name, const char *const *words, int *to)
 {
     const json_t *value = member(f, name);

@@ -97,9 +97,11 @@ bool rw_field_real(struct rw_fields *f, const char *name, double min, double max
 bool rw_field_int(struct rw_fields *f, const char *name, int64_t min, int64_t max, int64_t *to);
 /* UTF-8 of at most `most` bytes without U+0000, borrowed from the request. */
 bool rw_field_text(struct rw_fields *f, const char *name, size_t most, const char **to);
-/* A name as models and states have them: [A-Za-z0-9._:/-]{1,128}, no "..", nothing before or behind
- * a slash missing. */
+/* A name as models have them: [A-Za-z0-9._:/-]{1,128}, no "..", nothing before or behind a slash
+ * missing. */
 bool rw_field_name(struct rw_fields *f, const char *name, const char **to);
+/* A name as the store has them for states: the same without ':' and '/'. */
+bool rw_field_state_name(struct rw_fields *f, const char *name, const char **to);
 bool rw_is_name(const char *text);
 /* The index of a word in `words` (ended by NULL). */
 bool rw_field_word(struct rw_fields *f, const char *name, const char *const *words, int *to);

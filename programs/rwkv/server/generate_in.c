@@ -275,7 +275,7 @@ static void read_limits(struct rw_gen *gen, struct rw_fields *f)
 static void read_state(struct rw_gen *gen, struct rw_fields *f)
 {
     const char *user = NULL;
-    rw_field_name(f, "state", &gen->state);
+    rw_field_state_name(f, "state", &gen->state);
     rw_field_flag(f, "return_state", &gen->return_state);
     rw_field_flag(f, "no_cache", &gen->no_cache);
     rw_field_text(f, "user", RW_MAX_USER, &user);

@@ -146,7 +146,7 @@ static void read_options(struct rw_gen *gen)
     gen->stream = true;
     rw_field_flag(f, "stream", &gen->stream);
     rw_field_name(f, "model", &gen->model);
-    rw_field_name(f, "state", &gen->state);
+    rw_field_state_name(f, "state", &gen->state);
     rw_field_flag(f, "return_state", &gen->return_state);
     rw_field_flag(f, "no_cache", &gen->no_cache);
     if ((gen->state || gen->return_state) && !gen->call->server->store)

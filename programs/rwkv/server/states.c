@@ -186,7 +186,7 @@ static void fork_state(struct rw_task *task)
 static void read_target(struct rw_call *call, char to[RW_MAX_NAME + 1], int64_t *seconds)
 {
     const char *id = NULL;
-    if (rw_field_name(&call->fields, "id", &id))
+    if (rw_field_state_name(&call->fields, "id", &id))
         snprintf(to, RW_MAX_NAME + 1, "%s", id);
     else
         rw_make_id("state-", to, RW_MAX_NAME + 1);
