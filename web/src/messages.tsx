@@ -13,9 +13,10 @@ import type { Conversation, Turn, Usage } from "./types";
 
 const NEAR_END = 80; // pixels: who is so near the end wants to see what comes
 
-/** Tokens a second; between the first and the last there is one step less than tokens. */
+/** Tokens a second; between the first and the last there is one step less than tokens. What came all
+ * at once has no rate. */
 function rate(tokens: number, seconds: number): string {
-    return tokens > 1 && seconds > 0 ? `${((tokens - 1) / seconds).toFixed(1)} tokens/s` : "";
+    return tokens > 1 && seconds >= 0.1 ? `${((tokens - 1) / seconds).toFixed(1)} tokens/s` : "";
 }
 
 function describe(usage: Usage): string {
