@@ -199,10 +199,12 @@ const char *reply_field(const struct reply *r, const char *name, char value[256]
 
 void reply_is_error(struct reply *r, unsigned status)
 {
-    char type[256];
+    char type[256], again[256];
     assert_int_equal(r->status, status);
     assert_true(r->whole);
     assert_non_null(reply_field(r, "content-type", type));
+    if (status == 503)
+        assert_non_null(reply_field(r, "retry-after", again));
     assert_string_equal(type, "application/json");
     json_t *root = json_loads(r->body, 0, NULL);
     json_t *error = json_object_get(root, "error");

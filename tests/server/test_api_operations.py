@@ -108,6 +108,7 @@ class End(unittest.TestCase):
                 server.send(idle, "GET", "/health")
                 health = serving.Reply(idle.getresponse())
                 self.assertEqual((health.status, health.json["status"]), (503, "ending"))
+                self.assertGreaterEqual(int(health.headers["Retry-After"]), 1)
             self.assertTrue(all([finish(each) for each in held]))
             for each in held:
                 leave(each)

@@ -4,8 +4,11 @@
 
 void rw_get_health(struct rw_call *call)
 {
-    static const struct rw_http_field fields[] = {
-        {"Content-Type", "application/json"}, {"Cache-Control", "no-store"}, {NULL, NULL}};
+    const bool ready = call->server->ready && !call->server->draining;
+    const struct rw_http_field fields[] = {{"Content-Type", "application/json"},
+                                           {"Cache-Control", "no-store"},
+                                           {ready ? NULL : "Retry-After", "1"},
+                                           {NULL, NULL}};
     struct rw_json j = {0};
     struct rw_worker_stats stats;
     const struct rw_server *server = call->server;
@@ -16,7 +19,7 @@ void rw_get_health(struct rw_call *call)
     rw_json_u64(&j, "working", stats.working);
     rw_json_u64(&j, "waiting", stats.waiting);
     rw_json_close(&j);
-    rw_http_reply_str(call->x, server->ready && !server->draining ? 200 : 503, fields, &j.text);
+    rw_http_reply_str(call->x, ready ? 200 : 503, fields, &j.text);
 }
 
 void rw_get_metrics(struct rw_call *call)

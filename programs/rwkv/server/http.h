@@ -152,7 +152,7 @@ bool rw_http_reply_str(struct rw_http_exchange *x, unsigned status,
                        const struct rw_http_field *fields, struct rw_str *body);
 bool rw_http_error(struct rw_http_exchange *x, unsigned status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* As rw_http_error with fields of its own, as Retry-After; Content-Type is added. */
+/* As rw_http_error with fields of its own, as Allow; Content-Type is added, to 503 Retry-After. */
 bool rw_http_error_fields(struct rw_http_exchange *x, unsigned status,
                           const struct rw_http_field *fields, const char *message);
 

@@ -206,16 +206,22 @@ static const char *error_body(struct rw_http_exchange *x, unsigned status, const
 
 #define ERROR_FIELDS 8
 
+/* Of every 503 made here: what failed for now may go well when it is asked again. */
+static const struct rw_http_field retry = {"Retry-After", "1"};
+
 bool rw_http_error_fields(struct rw_http_exchange *x, unsigned status,
                           const struct rw_http_field *fields, const char *message)
 {
-    struct rw_http_field all[ERROR_FIELDS + 2] = {{NULL, NULL}};
+    size_t n = 0;
+    struct rw_http_field all[ERROR_FIELDS + 3] = {{NULL, NULL}};
     struct rw_str body = {0};
     if (!may_reply(x))
         return false;
-    all[0] = (struct rw_http_field){"Content-Type", error_body(x, status, message, &body)};
+    all[n++] = (struct rw_http_field){"Content-Type", error_body(x, status, message, &body)};
+    if (status == 503)
+        all[n++] = retry;
     for (size_t i = 0; i < ERROR_FIELDS && fields && fields[i].name; i++)
-        all[i + 1] = fields[i];
+        all[n++] = fields[i];
     return rw_http_reply_str(x, status, all, &body);
 }
 
@@ -254,6 +260,8 @@ void rw_http_refuse_now(struct rw_http_exchange *x, unsigned status, const char 
                   "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: %s\r\n"
                   "Content-Length: %zu\r\n",
                   status, MHD_get_reason_phrase_for(status), type, body.size);
+    if (status == 503)
+        rw_str_printf(&text, "%s: %s\r\n", retry.name, retry.value);
     while (!x->fields.failed && next_field(x, &at, &own))
         rw_str_printf(&text, "%s: %s\r\n", own.name, own.value);
     rw_str_adds(&text, "\r\n");
