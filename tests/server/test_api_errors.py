@@ -177,9 +177,19 @@ class Queue(serving.Case):
         self.assertEqual(self.server.post("/v1/completions", TEXT).status, 200)
 
     def test_more_at_once_than_there_are_places(self):
-        reply = self.server.post("/v1/completions", {**TEXT, "n": 4})
-        self.assert_error(reply, 429, code="queue_full", kind="rate_limit_error")
+        for path, body, param in (
+                ("/v1/completions", {**TEXT, "n": 4}, "n"),
+                ("/v1/completions", {**TEXT, "prompt": ["a", "b"], "n": 2}, "n"),
+                ("/v1/completions", {**TEXT, "prompt": ["a"] * 4}, "prompt"),
+                ("/v1/chat/completions", {**CHAT, "n": 4}, "n"),
+                ("/v1/embeddings", {"input": ["a"] * 4}, "input"),
+                ("/v1/rerank", {"query": "a", "documents": ["b"] * 3}, "documents")):
+            with self.subTest(path=path, param=param):
+                reply = self.server.post(path, body)
+                self.assert_error(reply, 400, param)  # to come again would not help
+                self.assertNotIn("Retry-After", reply.headers)
         self.assertEqual(len(self.post("/v1/completions", {**TEXT, "n": 3})["choices"]), 3)
+        self.assertEqual(len(self.post("/v1/embeddings", {"input": ["a"] * 3})["data"]), 3)
 
 
 if __name__ == "__main__":

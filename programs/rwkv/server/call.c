@@ -59,10 +59,31 @@ static size_t sequences_of(const struct rw_server *server, uint64_t group)
     return n;
 }
 
+/* More at once than there can ever be: not to be asked again, as 429 says, but in parts. */
+static void refuse_for_good(struct rw_call *call, size_t n, size_t most)
+{
+    static const char *const members[] = {"input", "documents", "n"};
+    const char *member = "prompt";
+    for (size_t i = 0; i < RW_COUNT(members); i++)
+        if (rw_field_given(&call->fields, members[i])) {
+            member = members[i];
+            break;
+        }
+    rw_field_fail(&call->fields, member, "wanted at most %zu sequences in a request, found %zu",
+                  most, n);
+}
+
 void rw_call_queue(struct rw_call *call, size_t n)
 {
     struct rw_worker_stats stats;
     const struct rw_server_options *o = &call->server->options;
+    size_t most = o->parallel + o->max_queue;
+    if (o->max_per_key)
+        most = RW_MIN(most, o->max_per_key);
+    if (n > most) {
+        refuse_for_good(call, n, most);
+        return;
+    }
     rw_worker_get_stats(call->server->worker, &stats);
     size_t places = o->parallel > stats.working ? o->parallel - stats.working : 0;
     if (stats.waiting + n > places + o->max_queue)

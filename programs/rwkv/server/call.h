@@ -85,7 +85,7 @@ void rw_call_want_model(struct rw_call *call, const char *name,
                         void (*go_on)(struct rw_call *call));
 
 /* So many sequences are to be submitted for it: an error if the queue has no room for them, or its
- * key has too many already. */
+ * key has too many already; another, that names the member, if it never could. */
 void rw_call_queue(struct rw_call *call, size_t n);
 
 /* --- replies; nothing happens where one has begun or the client is gone ------------------------
