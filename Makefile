@@ -11,7 +11,7 @@ all:
 	@scripts/build.sh release
 
 run: all
-	@build/programs/rwkv/rwkv run -n 64 "$(PROMPT)"
+	@build/programs/rwkv/rwkv run -n 100 --top-p 0.5 "$(PROMPT)"
 
 test:
 	@scripts/test.sh
