@@ -126,6 +126,15 @@ class Hosts(serving.Case):
                                                                "Origin": "https://evil.example"})
         self.assertNotIn("Access-Control-Allow-Origin", reply.headers)
         self.assertNotIn("Access-Control-Allow-Methods", reply.headers)
+        evil = {"Host": "evil.example", "Origin": "http://evil.example"}
+        for method, path in (("OPTIONS", "/v1/completions"), ("GET", "/none"),
+                             ("DELETE", "/v1/models"), ("GET", "/v1/models")):
+            reply = self.ask(method, path, headers={**wanted, **evil})
+            self.assert_error(reply, 403, code="host_not_allowed")
+            for name in ("Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Allow"):
+                self.assertNotIn(name, reply.headers)
+            reply = self.ask(method, path, headers={**wanted, "Origin": "https://evil.example"})
+            self.assert_error(reply, 403, code="origin_not_allowed")
 
 
 class Starts(unittest.TestCase):

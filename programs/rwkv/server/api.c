@@ -149,8 +149,6 @@ static void look_at_head(struct rw_call *call)
     struct rw_server *server = call->server;
     const struct rw_route *route = call->route;
     struct rw_identity who;
-    if (!rw_auth_allows(server->auth, call->x, &call->error))
-        return;
     if (!(route->flags & RW_ROUTE_OPEN)) {
         if (!rw_auth_identify(server->auth, call->x, &who, &call->error))
             return;
@@ -193,6 +191,11 @@ static void head(void *user, struct rw_http_exchange *x)
     }
     add_fields(call);
     call->route = rw_route_find(rw_http_method(x), rw_http_path(x), &rest, &size, allowed);
+    /* First, for preflights and for what is not there, too. */
+    if (!rw_auth_allows(server->auth, x, &call->error)) {
+        rw_call_refused(call);
+        return;
+    }
     if (call->route) {
         if (rest && size < sizeof call->rest)
             memcpy(call->rest, rest, size);

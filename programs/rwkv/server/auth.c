@@ -272,8 +272,10 @@ bool rw_auth_knows_origin(const struct rw_auth *a, const char *origin, const cha
 
 const char *rw_auth_origin(const struct rw_auth *a, const struct rw_http_exchange *x)
 {
-    const char *origin = rw_http_header(x, "Origin");
-    return origin && rw_auth_knows_origin(a, origin, rw_http_header(x, "Host")) ? origin : NULL;
+    const char *origin = rw_http_header(x, "Origin"), *host = rw_http_header(x, "Host");
+    if (!rw_auth_knows_host(a, rw_http_host(x)))
+        host = NULL; /* a page of a name that is made to lead here is not our own */
+    return origin && rw_auth_knows_origin(a, origin, host) ? origin : NULL;
 }
 
 bool rw_auth_allows(const struct rw_auth *a, const struct rw_http_exchange *x,
