@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """States that users hold: made, listed, fetched, sent elsewhere, branched, continued, removed."""
+import json
 import tempfile
 import unittest
 
@@ -188,6 +189,32 @@ class Kept(unittest.TestCase):
                     server.kill()
             with serving.Server("--state-dir", folder) as server:
                 self.assertEqual(follow(server, "last"), from_start(server, "round 2next"))
+
+    def test_an_error_after_a_stream_began_is_its_last_frame(self):
+        """The state, which there is no room for, is saved when all of the answer has been sent."""
+        with tempfile.TemporaryDirectory() as folder:
+            with serving.Server("--state-dir", folder, "--state-disk", "1K") as server:
+                more = {"stream": True, "return_state": True}
+                for path, body in (
+                        ("/v1/completions", {"prompt": "a", "max_tokens": 3, **NO_END}),
+                        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "a"}],
+                                                  "max_tokens": 3, **NO_END})):
+                    reply = server.post(path, {**body, **more})
+                    self.assertEqual(reply.status, 200)
+                    *chunks, last = [json.loads(frame) for frame in reply.frames]
+                    self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "length")
+                    self.assertEqual(list(last), ["error"])
+                    self.assertEqual(sorted(last["error"]), ["code", "message", "param", "type"])
+                for path, body in (
+                        ("/api/generate", {"prompt": "a"}),
+                        ("/api/chat", {"messages": [{"role": "user", "content": "a"}]})):
+                    reply = server.post(path, {**body, **more, "options": {"num_predict": 3},
+                                               "format": {"type": "string", "minLength": 100}})
+                    self.assertEqual(reply.status, 200)
+                    *lines, last = reply.lines
+                    self.assertEqual({line["done"] for line in lines}, {False})
+                    self.assertEqual(list(last), ["error"])
+                    self.assertIsInstance(last["error"], str)
 
     def test_keys_do_not_see_each_others(self):
         with tempfile.NamedTemporaryFile("w") as keys:

@@ -43,7 +43,7 @@
     X(RW_MAX_PROMPTS, 256, "prompts of a request, texts to embed, documents to rank") \
     X(RW_MAX_PROMPT_TOKENS, 1u << 20, "tokens of a prompt")                           \
     X(RW_MAX_NEW_TOKENS, 1u << 20, "tokens to generate")                              \
-    X(RW_MAX_CHOICES, 32, "choices for a prompt (n, best_of)")                        \
+    X(RW_MAX_CHOICES, 32, "choices for a prompt (n)")                                 \
     X(RW_MAX_STOPS, 16, "stop sequences")                                             \
     X(RW_MAX_STOP, 256, "bytes of a stop sequence")                                   \
     X(RW_MAX_BIAS, 1024, "tokens with a bias")                                        \
