@@ -176,6 +176,57 @@ class Streams(serving.Case):
         self.assertEqual("".join(d.get("content", "") for d in deltas), "Yes")
 
 
+class Sampling(serving.Case):
+    """Each field of a request reaches the sampler: with it the text is another."""
+    free = {"prompt": "tell", "max_tokens": 30, "seed": 1, "temperature": 1, "top_p": 1,
+            "alpha_presence": 0, "alpha_frequency": 0}
+    # Without a penalty this is "a" for ever.
+    repeated = {"prompt": "tell", "max_tokens": 8, "temperature": 0,
+                "logit_bias": {str(token("a")): 90, str(token("b")): 89}}
+
+    def text(self, body, **more):
+        return self.post("/v1/completions", {**body, **more})["choices"][0]["text"]
+
+    def ollama(self, **options):
+        """With the members that Ollama's clients put into `options`."""
+        body = {"prompt": "tell", "raw": True, "stream": False}
+        base = {name: value for name, value in self.free.items()
+                if name not in ("prompt", "max_tokens")}
+        return self.post("/api/generate", {**body, "options": {
+            **base, "num_predict": 30, **options}})["response"]
+
+    def test_what_leaves_one_token_is_greedy(self):
+        greedy = self.text(self.free, temperature=0)
+        self.assertNotEqual(self.text(self.free), greedy)
+        self.assertNotEqual(self.ollama(), greedy)
+        for only in ({"temperature": 0}, {"temperature": 1e-4}, {"top_k": 1}, {"min_p": 1},
+                     {"top_p": 1e-6}, {"top_p": 0}):
+            with self.subTest(**only):
+                self.assertEqual(self.text(self.free, **only), greedy)
+                self.assertEqual(self.ollama(**only), greedy)
+
+    def test_what_leaves_some_changes_the_text(self):
+        self.assertEqual(self.text(self.free), self.text(self.free))
+        self.assertEqual(self.ollama(), self.ollama())
+        for one in ({"seed": 2}, {"temperature": 3}, {"top_k": 9}, {"min_p": 0.6},
+                    {"top_p": 0.1}, {"typical_p": 0.1}):
+            with self.subTest(**one):
+                self.assertNotEqual(self.text(self.free, **one), self.text(self.free))
+                self.assertNotEqual(self.ollama(**one), self.ollama())
+
+    def test_penalties_end_a_repetition(self):
+        self.assertEqual(self.text(self.repeated), "a" * 8)
+        for penalty in ({"presence_penalty": 2}, {"frequency_penalty": 2},
+                        {"alpha_presence": 50}, {"alpha_frequency": 50}):
+            with self.subTest(**penalty):
+                self.assertEqual(self.text(self.repeated, **penalty)[:2], "ab")
+
+    def test_what_is_forgotten_comes_back(self):
+        bias = {str(token("a")): 90, str(token("b")): 88}
+        body = {**self.repeated, "logit_bias": bias, "alpha_frequency": 2}
+        self.assertNotEqual(self.text(body, alpha_decay=1), self.text(body, alpha_decay=0.1))
+
+
 class LogProbabilities(serving.Case):
     def test_scoring_as_lm_eval_does(self):
         ids = [token("a"), token("Hello"), 256, 255, token("b")]
