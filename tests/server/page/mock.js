@@ -64,7 +64,7 @@ function answerTo(text, number) {
     case 'broken': return { text: 'Half an', hangs: true };
     case 'length': return { text: 'It was cut', finish: 'length' };
     case 'empty': return { text: '' };
-    default: return { text: `Answer ${number} to “${text}”.` };
+    default: return { text: `Answer ${number} to “${text}”.`, pause: 60 }; // long enough for a rate
   }
 }
 
@@ -79,7 +79,7 @@ async function stream(response, answer, messages) {
   for (const piece of pieces(answer.thought ?? '')) send(response, delta({ reasoning_content: piece }));
   for (const piece of pieces(answer.text)) {
     send(response, delta({ content: piece }));
-    await sleep(1);
+    await sleep(answer.pause ?? 1);
   }
   if (answer.hangs) return; // until the client leaves, or it is broken off
   if (answer.error) {
