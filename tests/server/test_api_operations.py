@@ -90,6 +90,49 @@ class Deadlines(serving.Case):
         self.assertGreater(reply["usage"]["completion_tokens"], 0)
 
 
+class Large(serving.Case):
+    """Requests of many megabytes are parsed and turned to tokens beside the loop."""
+
+    def longest_pause(self, path, body):
+        """Of /health, as a share of the time the request took; and the request's reply."""
+        replies = []
+        thread = threading.Thread(target=lambda: replies.append(self.post(path, body)))
+        start, longest = time.monotonic(), 0
+        thread.start()
+        while thread.is_alive():
+            asked = time.monotonic()
+            self.assertEqual(self.ask("GET", "/health").status, 200)
+            longest = max(longest, time.monotonic() - asked)
+        thread.join()
+        return longest / (time.monotonic() - start), replies[0]
+
+    def post(self, path, body):
+        return self.server.ask("POST", path, body)
+
+    def test_health_is_not_held_up(self):
+        text = "Once upon a time there was a fox. " * 400000
+        ids = json.dumps({"tokens": [66] * 1000000}).encode()
+        for path, status, body in (
+                ("/tokenize", 200, json.dumps({"content": text}).encode()),
+                ("/detokenize", 200, ids),
+                ("/v1/completions", 400, json.dumps({"prompt": text}).encode())):
+            with self.subTest(path=path):
+                shares = []
+                while len(shares) < 3 and min(shares, default=1) > 0.5:
+                    share, reply = self.longest_pause(path, body)
+                    self.assertEqual(reply.status, status)
+                    shares.append(share)
+                self.assertLess(min(shares), 0.5)
+
+    def test_a_client_that_leaves_meanwhile(self):
+        body = json.dumps({"content": "x" * 8000000}).encode()
+        for _ in range(3):
+            with contextlib.closing(self.server.connect()) as connection:
+                self.server.send(connection, "POST", "/tokenize", body)
+        reply = self.server.ask("POST", "/tokenize", {"content": "ab"})
+        self.assertEqual(reply.json["tokens"], [98, 99])
+
+
 class End(unittest.TestCase):
     def test_what_was_begun_is_finished_and_new_requests_are_refused(self):
         with serving.Server("--drain-timeout", "1000") as server:

@@ -99,10 +99,10 @@ static void add_json(const struct rw_call *call, const char *time, struct rw_jso
     }
     if (call->finish)
         rw_json_text(j, "finish", call->finish);
-    if (call->error.status)
+    if (!call->is_aside && call->error.status)
         rw_json_text(j, "error", call->error.message);
     if (call->request)
-        rw_json_bytes(j, "request", call->request, call->request_size);
+        rw_json_bytes(j, "request", call->request, call->size);
     rw_json_close(j);
     rw_str_addc(&j->text, '\n');
 }
@@ -120,7 +120,7 @@ static void add_text(const struct rw_call *call, const char *time, struct rw_str
                       call->cached_tokens, call->generated_tokens);
     if (call->finish)
         rw_str_printf(line, ", %s", call->finish);
-    if (call->error.status) {
+    if (!call->is_aside && call->error.status) {
         rw_str_adds(line, ": ");
         rw_str_add_json(line, call->error.message, strlen(call->error.message));
     }
@@ -128,7 +128,7 @@ static void add_text(const struct rw_call *call, const char *time, struct rw_str
     if (!call->request)
         return;
     rw_str_printf(line, "%s request \"", call->id);
-    rw_str_add_json(line, call->request, call->request_size);
+    rw_str_add_json(line, call->request, call->size);
     rw_str_adds(line, "\"\n");
 }
 

@@ -216,20 +216,33 @@ static void head(void *user, struct rw_http_exchange *x)
 
 /* --- the body, and the end -------------------------------------------------------------------- */
 
+static void parse(struct rw_call *call)
+{
+    call->body = rw_fields_parse(call->unparsed, call->size, &call->error);
+    call->fields.object = call->body;
+}
+
+static void dispatch(struct rw_call *call)
+{
+    if (call->server->options.log.prompts)
+        call->request = call->unparsed;
+    else
+        rw_free(call->unparsed);
+    call->unparsed = NULL;
+    if (!rw_call_refused(call))
+        call->route->fn(call);
+}
+
 static void request(void *user, struct rw_http_exchange *x)
 {
     (void)user;
-    size_t size;
     struct rw_call *call = rw_http_user(x);
-    const char *body = rw_http_body(x, &size);
-    if (!(call->route->flags & RW_ROUTE_RAW_BODY)) {
-        call->body = rw_fields_parse(body, size, &call->error);
-        call->fields.object = call->body;
-        if (call->server->options.log.prompts) /* the exchange drops it when it is answered */
-            call->request = rw_http_take_body(x, &call->request_size);
+    if (call->route->flags & RW_ROUTE_RAW_BODY) {
+        dispatch(call);
+        return;
     }
-    if (!rw_call_refused(call))
-        call->route->fn(call);
+    call->unparsed = rw_http_take_body(x, &call->size);
+    rw_call_aside(call, parse, dispatch);
 }
 
 static void gone(void *user, struct rw_http_exchange *x)
@@ -243,7 +256,7 @@ static void gone(void *user, struct rw_http_exchange *x)
     rw_metrics_time(server->metrics, RW_TIMING_REQUEST, rw_env_seconds() - call->start);
     rw_access_log_call(server->log, call);
     call->x = NULL;
-    if (call->left)
+    if (call->left && !call->is_aside)
         call->left(call);
     rw_call_release(call);
 }

@@ -2,6 +2,7 @@
 #include "server/call.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -25,11 +26,54 @@ void rw_call_release(struct rw_call *call)
         rw_models_release(call->server->models, call->served, call->keep_seconds);
     json_decref(call->body);
     rw_free(call->request);
+    rw_free(call->unparsed);
     *call->link = call->next;
     if (call->next)
         call->next->link = call->link;
     rw_free(call);
 }
+
+/* --- what takes long -------------------------------------------------------------------------- */
+
+#define SMALL ((size_t)64 << 10) /* bytes of a body: a millisecond or two */
+
+static struct rw_call *call_of(struct rw_task *task)
+{
+    return (struct rw_call *)((char *)task - offsetof(struct rw_call, task));
+}
+
+static void work_aside(struct rw_task *task)
+{
+    struct rw_call *call = call_of(task);
+    call->work_aside(call);
+}
+
+static void worked_aside(struct rw_task *task)
+{
+    struct rw_call *call = call_of(task);
+    call->is_aside = false;
+    if (call->x)
+        call->go_on(call);
+    rw_call_release(call);
+}
+
+void rw_call_aside(struct rw_call *call, void (*work)(struct rw_call *call),
+                   void (*go_on)(struct rw_call *call))
+{
+    if (call->size <= SMALL) {
+        work(call);
+        go_on(call);
+        return;
+    }
+    rw_call_hold(call);
+    call->is_aside = true;
+    call->work_aside = work;
+    call->go_on = go_on;
+    call->task = (struct rw_task){.work = work_aside, .done = worked_aside};
+    rw_background_do(call->server->aside, &call->task);
+}
+
+/* --- models ----------------------------------------------------------------------------------- */
 
 static void have_model(void *user, struct rw_served *served, const struct rw_api_error *error)
 {
@@ -37,6 +81,8 @@ static void have_model(void *user, struct rw_served *served, const struct rw_api
     call->served = served;
     if (error)
         rw_call_fail(call, error);
+    else if (call->x && call->work_aside)
+        rw_call_aside(call, call->work_aside, call->go_on);
     else if (call->x)
         call->go_on(call);
     rw_call_release(call);
@@ -44,7 +90,14 @@ static void have_model(void *user, struct rw_served *served, const struct rw_api
 
 void rw_call_want_model(struct rw_call *call, const char *name, void (*go_on)(struct rw_call *call))
 {
+    rw_call_prepare(call, name, NULL, go_on);
+}
+
+void rw_call_prepare(struct rw_call *call, const char *name, void (*work)(struct rw_call *call),
+                     void (*go_on)(struct rw_call *call))
+{
     rw_call_hold(call);
+    call->work_aside = work;
     call->go_on = go_on;
     call->want = (struct rw_want){.fn = have_model, .user = call};
     rw_models_want(call->server->models, name, &call->want);

@@ -21,6 +21,7 @@
 #define RW_SERVER_CALL_H
 
 #include "base/str.h"
+#include "server/background.h"
 #include "server/fields.h"
 #include "server/http.h"
 #include "json_out.h"
@@ -51,6 +52,8 @@ struct rw_call {
     rwkv_owner owner; /* whose key it came with */
     uint64_t group;
     const char *key_name; /* NULL: the route needs none */
+    char *unparsed;       /* [size] the body, until it is parsed; owned, or NULL */
+    size_t size;
     json_t *body;
     struct rw_fields fields;   /* of the body */
     struct rw_api_error error; /* the first thing wrong */
@@ -64,6 +67,9 @@ struct rw_call {
 
     size_t references;
     struct rw_want want;
+    struct rw_task task;
+    bool is_aside; /* the task is under way */
+    void (*work_aside)(struct rw_call *call);
     void (*go_on)(struct rw_call *call);
     struct rw_call *next, **link; /* in server->calls */
 
@@ -73,16 +79,25 @@ struct rw_call {
     size_t prompt_tokens, cached_tokens, generated_tokens;
     double queue_seconds, first_token_seconds;
     const char *finish; /* "stop", "length", …; NULL: nothing was generated */
-    char *request;      /* [request_size] the body as it came, with --log-prompts; owned, or NULL */
-    size_t request_size;
+    char *request;      /* [size] with --log-prompts, the body as it came; owned, or NULL */
 };
 
 void rw_call_hold(struct rw_call *call);
 void rw_call_release(struct rw_call *call);
 
+/* Work for this call, and go on: at once where its body is small; a large one is worked on by a
+ * thread of its own, so that the loop is not held up. `work` may use the call's body, error, model
+ * and what the endpoint has of its own, and nothing that others change. If the client leaves
+ * meanwhile, `left` is not told and `go_on` not called. */
+void rw_call_aside(struct rw_call *call, void (*work)(struct rw_call *call),
+                   void (*go_on)(struct rw_call *call));
+
 /* Hold the model of this name (NULL: the default) and go on; or answer that it cannot be had. */
 void rw_call_want_model(struct rw_call *call, const char *name,
                         void (*go_on)(struct rw_call *call));
+/* The same with work to be done aside before. */
+void rw_call_prepare(struct rw_call *call, const char *name, void (*work)(struct rw_call *call),
+                     void (*go_on)(struct rw_call *call));
 
 /* So many sequences are to be submitted for it: an error if the queue has no room for them, or its
  * key has too many already; another, that names the member, if it never could. */

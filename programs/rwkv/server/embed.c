@@ -162,7 +162,7 @@ static void take_event(struct rw_job *job, const struct rw_job_event *event)
     rw_call_release(call);
 }
 
-static void submit(struct rw_call *call)
+static void read_inputs(struct rw_call *call)
 {
     struct rw_embed *embed = call->work;
     if ((size_t)embed->dimensions > call->served->info.n_embd)
@@ -170,6 +170,11 @@ static void submit(struct rw_call *call)
                       call->served->info.n_embd, (long long)embed->dimensions);
     for (size_t i = 0; i < embed->n && !call->error.status; i++)
         fill_job(embed, i);
+}
+
+static void submit(struct rw_call *call)
+{
+    struct rw_embed *embed = call->work;
     rw_call_queue(call, embed->n);
     if (rw_call_refused(call))
         return;
@@ -199,7 +204,7 @@ void rw_embed_start(struct rw_embed *embed, const char *model)
     rw_field_word(&call->fields, "pooling", poolings, &pooling);
     embed->pooling = (enum rw_pooling)pooling;
     if (!rw_call_refused(call))
-        rw_call_want_model(call, model, submit);
+        rw_call_prepare(call, model, read_inputs, submit);
 }
 
 size_t rw_embed_tokens(const struct rw_embed *embed)

@@ -169,12 +169,26 @@ static void only_load(struct rw_call *call)
     rw_call_json(call, &j);
 }
 
-static void go_on_chat(struct rw_call *call)
+static void read_chat(struct rw_call *call)
 {
     struct rw_gen *gen = call->work;
     gen->load_seconds = rw_env_seconds() - call->start;
     rw_gen_add_conversation(gen);
-    rw_gen_start(gen);
+}
+
+static void go_on(struct rw_call *call)
+{
+    rw_gen_start(call->work);
+}
+
+static void want_model(struct rw_gen *gen, bool empty, void (*read)(struct rw_call *call))
+{
+    if (rw_call_refused(gen->call))
+        return;
+    if (empty)
+        rw_call_want_model(gen->call, gen->model, only_load);
+    else
+        rw_call_prepare(gen->call, gen->model, read, go_on);
 }
 
 void rw_ollama_chat(struct rw_call *call)
@@ -192,12 +206,11 @@ void rw_ollama_chat(struct rw_call *call)
         rw_conversation_read(&gen->conversation, f);
     read_options(gen);
     rw_gen_constrain_call(gen);
-    if (!rw_call_refused(call))
-        rw_call_want_model(call, gen->model, empty ? only_load : go_on_chat);
+    want_model(gen, empty, read_chat);
 }
 
 /* The prompt is the user's message, or, raw, all the text there is. */
-static void go_on_raw(struct rw_call *call)
+static void read_raw(struct rw_call *call)
 {
     rwkv_error err;
     struct rw_gen *gen = call->work;
@@ -209,7 +222,6 @@ static void go_on_raw(struct rw_call *call)
     else
         rw_gen_add_prompt(gen, tokens.ids, tokens.count, NULL, 0);
     rw_tokens_fini(&tokens);
-    rw_gen_start(gen);
 }
 
 void rw_ollama_generate(struct rw_call *call)
@@ -227,6 +239,5 @@ void rw_ollama_generate(struct rw_call *call)
     gen->options.sampler = raw ? call->server->options.sampler : call->server->options.chat_sampler;
     rw_conversation_single(&gen->conversation, f, raw ? "" : system, prompt);
     read_options(gen);
-    if (!rw_call_refused(call))
-        rw_call_want_model(call, gen->model, !*prompt ? only_load : raw ? go_on_raw : go_on_chat);
+    want_model(gen, !*prompt, raw ? read_raw : read_chat);
 }

@@ -207,11 +207,14 @@ static const struct rw_gen_format format = {
     .end = end,
 };
 
+static void read_conversation(struct rw_call *call)
+{
+    rw_gen_add_conversation(call->work);
+}
+
 static void go_on(struct rw_call *call)
 {
-    struct rw_gen *gen = call->work;
-    rw_gen_add_conversation(gen);
-    rw_gen_start(gen);
+    rw_gen_start(call->work);
 }
 
 static void read_logprobs(struct rw_gen *gen, struct rw_fields *f)
@@ -235,5 +238,5 @@ void rw_complete_chat(struct rw_call *call)
     read_logprobs(gen, &call->fields);
     rw_gen_constrain_call(gen);
     if (!rw_call_refused(call))
-        rw_call_want_model(call, gen->model, go_on);
+        rw_call_prepare(call, gen->model, read_conversation, go_on);
 }

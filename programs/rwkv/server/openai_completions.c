@@ -211,11 +211,14 @@ static void add_prompts(struct rw_gen *gen)
 static const struct rw_gen_format format = {
     .stream_type = "text/event-stream", .piece = piece, .finish = finish, .end = end};
 
+static void read_prompts(struct rw_call *call)
+{
+    add_prompts(call->work);
+}
+
 static void go_on(struct rw_call *call)
 {
-    struct rw_gen *gen = call->work;
-    add_prompts(gen);
-    rw_gen_start(gen);
+    rw_gen_start(call->work);
 }
 
 void rw_complete(struct rw_call *call)
@@ -236,5 +239,5 @@ void rw_complete(struct rw_call *call)
     if (rw_field_text(f, "suffix", RW_MAX_BODY, &suffix) && *suffix)
         rw_field_fail(f, "suffix", "these models cannot fill in before a text");
     if (!rw_call_refused(call))
-        rw_call_want_model(call, gen->model, go_on);
+        rw_call_prepare(call, gen->model, read_prompts, go_on);
 }

@@ -147,6 +147,7 @@ static rwkv_status open_parts(struct rw_server *s, rwkv_error *err)
     if (!o->no_store)
         RW_TRY(rwkv_store_open(&o->store, &s->store, err));
     RW_TRY(rw_background_new(&s->background, s->loop, err));
+    RW_TRY(rw_background_new(&s->aside, s->loop, err));
     RW_TRY(rw_models_new(&s->models, s->loop, s->background, &o->models, err));
     for (size_t i = 0; i < o->n_named; i++)
         RW_TRY(rw_models_add(s->models, o->named[i].name, o->named[i].path, err));
@@ -207,6 +208,7 @@ void rw_server_free(struct rw_server *s)
         return;
     rw_http_close(s->http);
     rw_worker_free(s->worker);
+    rw_background_free(s->aside);
     rw_background_free(s->background);
     free_calls(s);
     rw_models_free(s->models);

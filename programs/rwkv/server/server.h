@@ -61,7 +61,8 @@ struct rw_server_options {
 struct rw_server {
     struct rw_server_options options;
     struct rw_loop *loop;
-    struct rw_background *background;
+    struct rw_background *background; /* files and models */
+    struct rw_background *aside;      /* large requests */
     struct rw_http *http;
     struct rw_models *models;
     struct rw_grammars *grammars;

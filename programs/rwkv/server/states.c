@@ -336,7 +336,7 @@ static void end(struct rw_gen *gen)
     rw_call_json(gen->call, &j);
 }
 
-static void go_on(struct rw_call *call)
+static void read_prompt(struct rw_call *call)
 {
     rwkv_error err;
     struct rw_gen *gen = call->work;
@@ -352,7 +352,11 @@ static void go_on(struct rw_call *call)
             rw_gen_add_prompt(gen, tokens.ids, tokens.count, NULL, 0);
         rw_tokens_fini(&tokens);
     }
-    rw_gen_start(gen);
+}
+
+static void go_on(struct rw_call *call)
+{
+    rw_gen_start(call->work);
 }
 
 static const struct rw_gen_format format = {.end = end};
@@ -380,5 +384,5 @@ void rw_make_state(struct rw_call *call)
     if (!call->server->store)
         rw_field_fail(f, "id", "this server keeps no states");
     if (!rw_call_refused(call))
-        rw_call_want_model(call, gen->model, go_on);
+        rw_call_prepare(call, gen->model, read_prompt, go_on);
 }

@@ -17,6 +17,31 @@ static const char *model_of(struct rw_call *call)
     return model;
 }
 
+/* The reply is built aside, and then sent. */
+
+static void free_reply(struct rw_call *call)
+{
+    struct rw_json *j = call->work;
+    rw_str_fini(&j->text);
+    rw_free(j);
+}
+
+static void send_reply(struct rw_call *call)
+{
+    if (!rw_call_refused(call))
+        rw_call_json(call, call->work);
+}
+
+static void want_model(struct rw_call *call, const char *model, void (*build)(struct rw_call *call))
+{
+    call->work = rw_calloc(1, sizeof(struct rw_json));
+    call->free_work = call->work ? free_reply : NULL;
+    if (!call->work)
+        rw_api_fail(&call->error, 503, "server_error", "no_memory", "no memory for a reply");
+    if (!rw_call_refused(call))
+        rw_call_prepare(call, model, build, send_reply);
+}
+
 /* --- text to tokens --------------------------------------------------------------------------- */
 
 static const char *text_of(struct rw_call *call)
@@ -52,19 +77,16 @@ static void encode(struct rw_call *call, const char *text, struct rw_tokens *to)
 
 static void tokenize(struct rw_call *call)
 {
-    struct rw_json j = {0};
+    struct rw_json *j = call->work;
     struct rw_tokens tokens = {0};
     encode(call, text_of(call), &tokens);
-    if (!rw_call_refused(call)) {
-        rw_json_open(&j, NULL, RW_JSON_OBJECT, RW_JSON_INLINE);
-        rw_json_open(&j, "tokens", RW_JSON_ARRAY, RW_JSON_INLINE);
-        for (size_t i = 0; i < tokens.count; i++)
-            rw_json_u64(&j, NULL, (uint64_t)tokens.ids[i]);
-        rw_json_close(&j);
-        rw_json_u64(&j, "count", tokens.count);
-        rw_json_close(&j);
-        rw_call_json(call, &j);
-    }
+    rw_json_open(j, NULL, RW_JSON_OBJECT, RW_JSON_INLINE);
+    rw_json_open(j, "tokens", RW_JSON_ARRAY, RW_JSON_INLINE);
+    for (size_t i = 0; i < tokens.count; i++)
+        rw_json_u64(j, NULL, (uint64_t)tokens.ids[i]);
+    rw_json_close(j);
+    rw_json_u64(j, "count", tokens.count);
+    rw_json_close(j);
     rw_tokens_fini(&tokens);
 }
 
@@ -72,8 +94,7 @@ void rw_tokenize(struct rw_call *call)
 {
     const char *model = model_of(call);
     text_of(call);
-    if (!rw_call_refused(call))
-        rw_call_want_model(call, model, tokenize);
+    want_model(call, model, tokenize);
 }
 
 /* --- tokens to text --------------------------------------------------------------------------- */
@@ -81,7 +102,7 @@ void rw_tokenize(struct rw_call *call)
 static void detokenize(struct rw_call *call)
 {
     struct rw_str text = {0};
-    struct rw_json j = {0};
+    struct rw_json *j = call->work;
     struct rw_fields *f = &call->fields;
     const json_t *list = rw_field_list(f, "tokens", 0, RW_MAX_PROMPT_TOKENS);
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -98,13 +119,10 @@ static void detokenize(struct rw_call *call)
     }
     if (text.failed)
         rw_api_fail(&call->error, 503, "server_error", "no_memory", "no memory for a text");
-    if (!rw_call_refused(call)) {
-        rw_json_open(&j, NULL, RW_JSON_OBJECT, RW_JSON_INLINE);
-        rw_json_bytes(&j, "content", text.data ? text.data : "", text.size);
-        rw_json_bytes(&j, "prompt", text.data ? text.data : "", text.size);
-        rw_json_close(&j);
-        rw_call_json(call, &j);
-    }
+    rw_json_open(j, NULL, RW_JSON_OBJECT, RW_JSON_INLINE);
+    rw_json_bytes(j, "content", text.data ? text.data : "", text.size);
+    rw_json_bytes(j, "prompt", text.data ? text.data : "", text.size);
+    rw_json_close(j);
     rw_str_fini(&text);
 }
 
@@ -113,8 +131,7 @@ void rw_detokenize(struct rw_call *call)
     const char *model = model_of(call);
     if (!rw_field_given(&call->fields, "tokens"))
         rw_field_fail(&call->fields, "tokens", "wanted a list of ids, found nothing");
-    if (!rw_call_refused(call))
-        rw_call_want_model(call, model, detokenize);
+    want_model(call, model, detokenize);
 }
 
 /* --- the vocabulary --------------------------------------------------------------------------- */
