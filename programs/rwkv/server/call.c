@@ -35,7 +35,7 @@ void rw_call_release(struct rw_call *call)
 
 /* --- what takes long -------------------------------------------------------------------------- */
 
-#define SMALL ((size_t)64 << 10) /* bytes of a body: a millisecond or two */
+#define SMALL ((size_t)64 << 10) /* bytes of a body */
 
 static struct rw_call *call_of(struct rw_task *task)
 {
