@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # How many digits, and how many numbers, are right in the answers of `rwkv batch`, each with what it
 # should be as its "id". A digit is right in its place only; a missing one is wrong, and so is a
-# number that goes on behind its end.
+# number that goes on behind its end. With `single` each answer is one digit, after a right
+# beginning.
 
 # The string that a line of JSON has as this member.
 function member(name,    rest) {
@@ -22,6 +23,8 @@ function member(name,    rest) {
 }
 
 END {
-    printf "digits  %d of %d right, %.3f %%\n", right, digits, 100 * right / digits
-    printf "numbers %d of %d right, %.2f %%\n", whole, NR, 100 * whole / NR
+    printf "digits  %d of %d right, %.3f %%%s\n", right, digits, 100 * right / digits,
+        single ? ", each after a right beginning" : ""
+    if (!single)
+        printf "numbers %d of %d right, %.2f %%\n", whole, NR, 100 * whole / NR
 }

@@ -3,6 +3,10 @@
 #
 #     awk -v seed=1 -v longest=60 -v rows=1000 -f numbers.awk     documents to train on
 #     awk -v seed=2 -v longest=60 -v each=10 -f numbers.awk       requests for `rwkv batch`
+#     awk -v seed=2 -v longest=60 -v each=10 -v single=1 -f numbers.awk
+#
+# Requests are for whole reverses, or with `single` for each digit after a right beginning:
+# "1024," and then "4201", or "1024," and "4", "1024,4" and "2", ….
 #
 # A document is the prompt "1024," and the text "4201". With the token that ends it, a number of k
 # digits takes 2k + 2 tokens. A row is as many documents as fill 2 longest + 8 tokens exactly,
@@ -30,10 +34,13 @@ function document(digits) {
     printf "{\"prompt\": \"%s,\", \"text\": \"%s\"}\n", number, reversed
 }
 
-# The first number is of the longer of two lengths drawn, as long ones are the hard ones. The others
-# are of any length that leaves nothing, or enough for another.
+# The first number, the one that meets an empty state as a prompt does, is of any length in half of
+# the rows, and in the others of the longest of three lengths drawn, as long ones are the hard ones.
+# Those after it are of any length that leaves nothing, or enough for another.
 function row(    left, digits) {
-    digits = most(1 + random(longest), 1 + random(longest))
+    digits = 1 + random(longest)
+    if (random(2))
+        digits = most(digits, most(1 + random(longest), 1 + random(longest)))
     document(digits)
     for (left = longest + 3 - digits; left; left -= digits + 1) {
         do
@@ -41,6 +48,18 @@ function row(    left, digits) {
         while (digits == left - 2)
         document(digits)
     }
+}
+
+function request(beginning, answer) {
+    printf "{\"prompt\": \"%s,%s\", \"id\": \"%s\"}\n", number, beginning, answer
+}
+
+function requests(digits,    i) {
+    draw(digits)
+    if (!single)
+        request("", reversed)
+    for (i = 1; single && i <= digits; i++)
+        request(substr(reversed, 1, i - 1), substr(reversed, i, 1))
 }
 
 function most(a, b) {
@@ -58,8 +77,6 @@ BEGIN {
     for (i = 0; i < rows; i++)
         row()
     for (digits = 1; each && digits <= longest; digits++)
-        for (i = 0; i < each; i++) {
-            draw(digits)
-            printf "{\"prompt\": \"%s,\", \"id\": \"%s\"}\n", number, reversed
-        }
+        for (i = 0; i < each; i++)
+            requests(digits)
 }

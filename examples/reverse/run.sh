@@ -31,7 +31,15 @@ else
         --l2wrap 0 --answers-only --print-every 500 --export reverse.pth
 fi
 
-awk -v seed=2 -v longest="$longest" -v each="${EACH:-100}" -f "$here/numbers.awk" > fresh.jsonl
-"$rwkv" batch -q -m run/reverse.pth --vocab "$here/vocab.txt" --greedy -n $((longest + 1)) \
-    --force -o answers.jsonl fresh.jsonl
-awk -f "$here/grade.awk" answers.jsonl
+# grade LENGTH [single=1]: ask for answers of so many tokens, and count what is right in them.
+grade()
+{
+    awk -v seed=2 -v longest="$longest" -v each="${EACH:-100}" -v "${2:-single=}" \
+        -f "$here/numbers.awk" > fresh.jsonl
+    "$rwkv" batch -q -m run/reverse.pth --vocab "$here/vocab.txt" --greedy -n "$1" --force \
+        -o answers.jsonl fresh.jsonl
+    awk -v "${2:-single=}" -f "$here/grade.awk" answers.jsonl
+}
+
+grade 1 single=1
+grade $((longest + 1))

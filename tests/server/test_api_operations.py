@@ -90,6 +90,44 @@ class Deadlines(serving.Case):
         self.assertGreater(reply["usage"]["completion_tokens"], 0)
 
 
+class Late(unittest.TestCase):
+    """What takes longer than --request-timeout before there is anything to cut."""
+
+    def assert_late(self, reply, ollamas=False):
+        self.assertEqual(reply.status, 503, reply.body)
+        self.assertEqual(reply.headers["Retry-After"], "1")
+        error = reply.json["error"]
+        if not ollamas:
+            self.assertEqual(error["code"], "deadline_exceeded")
+        self.assertRegex(error if ollamas else error["message"], "not done after")
+
+    def test_vectors_of_texts_that_take_longer(self):
+        long = ["ab" * 100000] * 8
+        with serving.Server("--parallel", "1", "--request-timeout", "0.2") as server:
+            for path, body in (("/v1/embeddings", {"input": long}),
+                               ("/v1/rerank", {"query": "a", "documents": long})):
+                start = time.monotonic()
+                self.assert_late(server.post(path, body))
+                self.assertLess(time.monotonic() - start, 5)
+            self.assert_late(server.post("/api/embed", {"input": long}), ollamas=True)
+            self.assertEqual(server.post("/v1/embeddings", {"input": "a"}).status, 200)
+
+    def test_a_model_that_is_being_opened(self):
+        with tempfile.TemporaryDirectory() as folder:
+            model = pathlib.Path(folder, "slow.gguf")
+            serving.make_model(model, "2,384,20000,f32")
+            with serving.Server("-m", model, "--vocab", serving.folder() / "vocabulary.txt", "--lazy",
+                                "--request-timeout", "0.001", model=False) as server:
+                self.assert_late(server.post("/v1/completions", {"prompt": "a"}))
+                self.assert_late(server.post("/api/generate", {"prompt": "a"}), ollamas=True)
+                serving.wait_for(lambda: server.ask("GET", "/api/ps").json["models"])
+
+    def test_a_large_request(self):
+        with serving.Server("--request-timeout", "0.001") as server:
+            self.assert_late(server.post("/tokenize", {"content": "x" * 8000000}))
+            self.assertEqual(server.post("/tokenize", {"content": "x"}).status, 200)
+
+
 class Large(serving.Case):
     """Requests of many megabytes are parsed and turned to tokens beside the loop."""
 

@@ -237,12 +237,31 @@ static void request(void *user, struct rw_http_exchange *x)
 {
     (void)user;
     struct rw_call *call = rw_http_user(x);
+    double seconds = call->server->options.request_seconds;
+    if (seconds > 0) {
+        call->due = rw_env_seconds() + seconds;
+        rw_http_set_deadline(x, (uint64_t)RW_MAX(seconds * 1e3, 1));
+    }
     if (call->route->flags & RW_ROUTE_RAW_BODY) {
         dispatch(call);
         return;
     }
     call->unparsed = rw_http_take_body(x, &call->size);
     rw_call_aside(call, parse, dispatch);
+}
+
+/* It waits for a model, a state or the thread for large requests: jobs have their own clock. What
+ * has been begun in the background is done to its end. */
+static void late(void *user, struct rw_http_exchange *x)
+{
+    struct rw_call *call = rw_http_user(x);
+    struct rw_server *server = user;
+    struct rw_api_error error = {0};
+    if (call->has_jobs)
+        return;
+    rw_api_fail(&error, 503, "server_error", "deadline_exceeded", "not done after %g seconds",
+                server->options.request_seconds);
+    rw_call_fail(call, &error);
 }
 
 static void gone(void *user, struct rw_http_exchange *x)
@@ -275,5 +294,6 @@ static const char *error_body(void *user, struct rw_http_exchange *x, unsigned s
 struct rw_http_handler rw_api_handler(struct rw_server *server)
 {
     return (struct rw_http_handler){
-        .user = server, .head = head, .request = request, .gone = gone, .error = error_body};
+        .user = server, .head = head, .request = request, .gone = gone, .late = late,
+        .error = error_body};
 }

@@ -16,6 +16,11 @@ void rw_call_hold(struct rw_call *call)
     call->references++;
 }
 
+bool rw_call_waits(const struct rw_call *call)
+{
+    return call->x && rw_http_status(call->x) == 0;
+}
+
 void rw_call_release(struct rw_call *call)
 {
     if (--call->references > 0)
@@ -52,7 +57,7 @@ static void worked_aside(struct rw_task *task)
 {
     struct rw_call *call = call_of(task);
     call->is_aside = false;
-    if (call->x)
+    if (rw_call_waits(call))
         call->go_on(call);
     rw_call_release(call);
 }
@@ -81,9 +86,9 @@ static void have_model(void *user, struct rw_served *served, const struct rw_api
     call->served = served;
     if (error)
         rw_call_fail(call, error);
-    else if (call->x && call->work_aside)
+    else if (rw_call_waits(call) && call->work_aside)
         rw_call_aside(call, call->work_aside, call->go_on);
-    else if (call->x)
+    else if (rw_call_waits(call))
         call->go_on(call);
     rw_call_release(call);
 }
@@ -147,6 +152,12 @@ void rw_call_queue(struct rw_call *call, size_t n)
                     "a key may have at most %zu sequences under way", o->max_per_key);
     else
         call->sequences = n;
+}
+
+double rw_call_seconds_left(struct rw_call *call)
+{
+    call->has_jobs = true;
+    return call->due > 0 ? RW_MAX(call->due - rw_env_seconds(), 1e-3) : 0;
 }
 
 /* --- errors ----------------------------------------------------------------------------------- */

@@ -73,6 +73,9 @@ struct rw_call {
     void (*go_on)(struct rw_call *call);
     struct rw_call *next, **link; /* in server->calls */
 
+    double due;    /* when it has to be answered; 0: at any time */
+    bool has_jobs; /* they look at the clock themselves: see rw_call_seconds_left */
+
     size_t sequences; /* that it has at work and waiting, at most: see rw_call_queue */
 
     /* For the log and metrics, filled by whoever knows. */
@@ -84,6 +87,8 @@ struct rw_call {
 
 void rw_call_hold(struct rw_call *call);
 void rw_call_release(struct rw_call *call);
+/* Whether its client is there, and no reply has begun. */
+bool rw_call_waits(const struct rw_call *call);
 
 /* Work for this call, and go on: at once where its body is small; a large one is worked on by a
  * thread of its own, so that the loop is not held up. `work` may use the call's body, error, model
@@ -102,6 +107,10 @@ void rw_call_prepare(struct rw_call *call, const char *name, void (*work)(struct
 /* So many sequences are to be submitted for it: an error if the queue has no room for them, or its
  * key has too many already; another, that names the member, if it never could. */
 void rw_call_queue(struct rw_call *call, size_t n);
+
+/* For the timeout of its jobs: seconds to `due`, > 0; or 0 if there is no such time. From now on it
+ * is theirs to end in time; before, the call is answered 503 when it is due. */
+double rw_call_seconds_left(struct rw_call *call);
 
 /* --- replies; nothing happens where one has begun or the client is gone ------------------------
  */

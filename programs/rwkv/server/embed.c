@@ -186,7 +186,7 @@ static void submit(struct rw_call *call)
         j->job.owner = call->owner;
         j->job.group = call->group;
         j->job.pooling = embed->pooling;
-        j->job.timeout = call->server->options.request_seconds;
+        j->job.timeout = rw_call_seconds_left(call);
         j->job.event = take_event;
         j->job.user = j;
         rw_call_hold(call);

@@ -457,7 +457,7 @@ static void fill_job(struct rw_gen *gen, struct rw_gen_job *j)
     job->no_cache = gen->no_cache;
     job->give_session = gen->return_state;
     job->logprobs = gen->logprobs;
-    job->timeout = call->server->options.request_seconds;
+    job->timeout = rw_call_seconds_left(gen->call);
     job->event = take_event;
     job->user = j;
 }

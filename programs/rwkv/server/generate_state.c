@@ -56,7 +56,7 @@ static void loaded(struct rw_task *task)
     if (t->err.code) {
         rwkv_session_free(t->session);
         rw_call_fail_with_state(gen->call, &t->err);
-    } else if (gen->call->x) {
+    } else if (rw_call_waits(gen->call)) {
         rw_gen_submit(gen, t->session);
     } else {
         rwkv_session_free(t->session);
