@@ -97,7 +97,11 @@ void rw_json_null(struct rw_json *j, const char *key)
 void rw_json_raw(struct rw_json *j, const char *key, const char *json, size_t n)
 {
     begin(j, key);
+    size_t start = j->text.size;
     rw_str_add(&j->text, json, n);
+    for (size_t i = start; i < j->text.size; i++)
+        if (j->text.data[i] == '\n' || j->text.data[i] == '\r')
+            j->text.data[i] = ' ';
 }
 
 rwkv_status rw_json_print(struct rw_json *j, rwkv_error *err)

@@ -149,6 +149,74 @@ class Requests(serving.Case):
             self.assertEqual(reply.headers["X-Request-Id"] == given, same, given)
 
 
+class Caps(serving.Case):
+    """The limits of docs/serving.md: as much is read, and one more is refused."""
+
+    def cap(self, path, most, make, param, code=None, first=True):
+        if first:
+            self.assertEqual(self.server.post(path, make(most)).status, 200)
+        self.assert_error(self.server.post(path, make(most + 1)), 400, param, code)
+
+    def test_of_a_conversation(self):
+        def chat(**more):
+            return {**CHAT, **more}
+        user = {"role": "user", "content": "a"}
+        part = {"type": "text", "text": "a"}
+        path = "/v1/chat/completions"
+        self.cap(path, 4096, lambda n: chat(messages=[user] * n), "messages")
+        self.cap(path, 256, lambda n: chat(messages=[{**user, "content": [part] * n}]),
+                 "messages[0].content")
+        self.cap(path, 128, lambda n: chat(tools=[
+            {"type": "function", "function": {"name": f"f{i}"}} for i in range(n)]), "tools")
+        self.cap(path, 128, lambda n: chat(tools=[
+            {"type": "function", "function": {"name": "f" * n}}]), "tools[0].function.name")
+        self.cap(path, 128 << 10, lambda n: chat(response_format={
+            "type": "json_schema", "json_schema": {"schema": {"type": "null", "title": "x" * (
+                n - len('{"type":"null","title":""}'))}}}), "response_format.json_schema.schema")
+
+    def test_of_a_completion(self):
+        def text(**more):
+            return {**TEXT, **more}
+        path = "/v1/completions"
+        self.cap(path, 1 << 20, lambda n: text(prompt="x" * n, max_tokens=0), None,
+                 "context_length_exceeded")
+        self.cap(path, 1 << 20, lambda n: text(max_tokens=n, stop="", grammar='root ::= "a"'),
+                 "max_tokens")
+        self.cap(path, 32, lambda n: text(n=n), "n")
+        self.cap(path, 16, lambda n: text(stop=["x"] * n), "stop")
+        self.cap(path, 256, lambda n: text(stop="x" * n), "stop")
+        self.cap(path, 20, lambda n: text(logprobs=n), "logprobs")
+        self.cap(path, 512, lambda n: text(user="x" * n), "user")
+        self.cap(path, 128 << 10, lambda n: text(
+            grammar='root ::= "a" #' + "x" * (n - len('root ::= "a" #'))), "grammar")
+        self.cap(path, 128, lambda n: text(model="x" * n), "model", first=False)
+        reply = self.server.post(path, text(model="x" * 128))
+        self.assert_error(reply, 404, code="model_not_found")
+
+    def test_of_lists_of_texts(self):
+        with serving.Server("--max-queue", "300") as server:
+            for path, body, name in (("/v1/completions", TEXT, "prompt"),
+                                     ("/v1/embeddings", {}, "input"),
+                                     ("/v1/rerank", {"query": "a"}, "documents"),
+                                     ("/api/embed", {}, "input")):
+                most = 255 if name == "documents" else 256
+                with self.subTest(path=path):
+                    reply = server.post(path, {**body, name: ["a"] * most})
+                    self.assertEqual(reply.status, 200, reply.body[:300])
+                    self.assertEqual(server.post(path, {**body, name: ["a"] * 257}).status, 400)
+
+    def test_of_any_json(self):
+        path = "/v1/completions"
+        deep = b'{"prompt":"a","max_tokens":1,"x":%s}'
+        for depth, status in ((47, 200), (48, 400)):
+            body = deep % (b"[" * depth + b"]" * depth)
+            self.assertEqual(self.ask("POST", path, body).status, status, depth)
+        # The object, its three values, and the list's own.
+        for values, status in (((1 << 20) - 4, 200), ((1 << 20) - 3, 400)):
+            body = deep % (b"[" + b"1," * (values - 1) + b"1]")
+            self.assertEqual(self.ask("POST", path, body).status, status, values)
+
+
 class Queue(serving.Case):
     options = ["--parallel", "2", "--max-queue", "1"]
 

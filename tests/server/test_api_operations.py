@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import pathlib
+import re
 import signal
 import tempfile
 import threading
@@ -52,10 +53,8 @@ class Leaving(serving.Case):
                 connection = self.server.connect()
                 self.server.send(connection, "POST", path, body)
                 serving.wait_for(lambda: self.working() >= 1)
-                start = time.monotonic()
                 connection.close()
                 serving.wait_for(lambda: self.working() == 0)
-                self.assertLess(time.monotonic() - start, 60)
         self.assertEqual(self.ask("GET", "/health").json["working"], 0)
 
     def test_an_embedding_that_nobody_waits_for(self):
@@ -75,6 +74,18 @@ class Leaving(serving.Case):
         self.assertEqual(self.post("/v1/completions", body)["choices"], wanted)
         for each in held:
             leave(each)
+
+
+    def test_within_a_second(self):
+        """Of three tries one: the machine may be busy with something else."""
+        times = []
+        while len(times) < 3 and min(times, default=9) > 1:
+            held = begin(self.server)
+            start = time.monotonic()
+            leave(held)
+            serving.wait_for(lambda: self.working() == 0)
+            times.append(time.monotonic() - start)
+        self.assertLess(min(times), 1)
 
 
 class Deadlines(serving.Case):
@@ -367,6 +378,38 @@ class Watching(serving.Case):
         for name in ("time_to_first_token", "time_between_tokens", "queue_wait",
                      "request_duration"):
             self.assertRegex(text, rf"rwkv_{name}_seconds_count [1-9]")
+
+    def test_metrics_are_in_prometheus_format(self):
+        self.post("/v1/completions", {"prompt": 'a"b', "max_tokens": 5})
+        self.ask("GET", '/none"\\x')
+        text = self.ask("GET", "/metrics").body.decode()
+        self.assertTrue(text.endswith("\n"))
+        kinds, samples, family = {}, {}, None
+        for line in text.splitlines():
+            if line.startswith("# HELP "):
+                family = line.split()[2]
+                self.assertNotIn(family, kinds, "a family's lines are together")
+            elif line.startswith("# TYPE "):
+                self.assertEqual(line.split()[2], family)
+                kinds[family] = line.split()[3]
+                self.assertIn(kinds[family], ("counter", "gauge", "histogram"))
+                if kinds[family] == "counter":
+                    self.assertTrue(family.endswith("_total"), family)
+            else:
+                found = re.fullmatch(r'([a-z_]+)((?:\{(?:[a-z_]+="(?:[^"\\\n]|\\[n"\\])*",?)+\})?)'
+                                     r' ([0-9.e+-]+|\+Inf|NaN)', line)
+                self.assertIsNotNone(found, line)
+                name, labels, value = found.groups()
+                self.assertEqual(re.sub("_(bucket|sum|count)$", "", name)
+                                 if kinds[family] == "histogram" else name, family)
+                self.assertNotIn((name, labels), samples, "no sample is there twice")
+                samples[name, labels] = float(value)
+        for family in (name for name, kind in kinds.items() if kind == "histogram"):
+            buckets = [value for (name, _), value in samples.items() if name == f"{family}_bucket"]
+            self.assertEqual(buckets, sorted(buckets), "buckets are cumulative")
+            self.assertEqual(buckets[-1], samples[f"{family}_bucket", '{le="+Inf"}'])
+            self.assertEqual(buckets[-1], samples[f"{family}_count", ""])
+        self.assertIn("histogram", kinds.values())
 
     def test_logs_keep_prompts_to_themselves(self):
         self.post("/v1/completions", {"prompt": "between us", "max_tokens": 1})

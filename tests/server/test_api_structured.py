@@ -160,5 +160,48 @@ class Structured(serving.Case):
         self.chat(messages=messages, tools=TOOLS, max_tokens=2)
 
 
+class OllamasCalls(serving.Case):
+    """Calls that the model makes by itself, as Ollama's clients get them."""
+    options = ["--logit-bias", f"{token('```json')}=100", "--logit-bias", "0=-100",
+               "--presence", "100", "--frequency", "0"]
+
+    def calls(self, message):
+        for call in message["tool_calls"]:
+            self.assertEqual(list(call), ["function"])
+            self.assertEqual(sorted(call["function"]), ["arguments", "name"])
+            self.assertIsInstance(call["function"]["arguments"], dict)
+            if call["function"]["name"] == "look":
+                self.assertTrue(fits(call["function"]["arguments"]))
+            else:
+                self.assertEqual(call["function"], {"name": "rest", "arguments": {}})
+        return message["tool_calls"]
+
+    def test_calls(self):
+        body = {"messages": ASK["messages"], "tools": TOOLS, "think": False}
+        for seed in range(6):
+            asked = {**body, "options": {"num_predict": 1000, "seed": seed}}
+            whole = self.post("/api/chat", {**asked, "stream": False})
+            self.assertEqual(whole["done_reason"], "stop")
+            calls = self.calls(whole["message"])
+            *lines, last = self.server.post("/api/chat", asked).lines
+            streamed = [call for line in lines if "tool_calls" in line["message"]
+                        for call in self.calls(line["message"])]
+            self.assertEqual(streamed, calls)
+            self.assertTrue(last["done"])
+            self.assertEqual(last["eval_count"], whole["eval_count"])
+            text = "".join(line["message"]["content"] for line in lines)
+            self.assertEqual(text, whole["message"]["content"])
+            self.assertNotIn("```json", text)
+
+    def test_the_result_of_a_call(self):
+        messages = [*ASK["messages"],
+                    {"role": "assistant", "content": "", "tool_calls": [
+                        {"function": {"name": "look", "arguments": {"n": 1}}}]},
+                    {"role": "tool", "tool_name": "look", "content": "42"}]
+        reply = self.post("/api/chat", {"messages": messages, "stream": False,
+                                        "options": {"num_predict": 2}})
+        self.assertEqual(reply["eval_count"], 2)
+
+
 if __name__ == "__main__":
     serving.main()

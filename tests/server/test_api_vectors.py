@@ -5,6 +5,7 @@ import base64
 import math
 import re
 import struct
+import time
 
 import serving
 
@@ -124,6 +125,23 @@ class Ollama(serving.Case):
                            for line in lines)
             self.assertEqual(whole.get("response") or whole["message"]["content"], text)
             self.assertTrue(whole["done"])
+
+    def test_durations_are_nanoseconds(self):
+        """As a client sees them, whose own share can be large: of three tries one."""
+        for _ in range(3):
+            start = time.monotonic()
+            reply = self.post("/api/generate", {
+                "prompt": "a" * 5000, "raw": True, "stream": False,
+                "format": {"type": "string", "minLength": 1000}, "options": {"num_predict": 500}})
+            seconds = time.monotonic() - start
+            self.assertLess(reply["total_duration"] / 1e9, seconds)
+            self.assertLessEqual(reply["load_duration"] + reply["prompt_eval_duration"]
+                                 + reply["eval_duration"], reply["total_duration"] * 1.001)
+            self.assertGreater(reply["prompt_eval_duration"], 0)
+            self.assertGreater(reply["eval_duration"], 0)
+            if reply["total_duration"] / 1e9 > seconds / 10:
+                return
+        self.fail(f"{reply['total_duration']} of {seconds} s")
 
     def test_raw_and_stop_and_penalties(self):
         options = {"num_predict": 30, "seed": 3, "stop": ["\n", "e"], "top_k": 40,

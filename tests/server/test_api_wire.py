@@ -365,5 +365,29 @@ class Models(serving.Case):
         self.assert_error(self.ask("GET", "/v1/models/none"), 404, code="model_not_found")
 
 
+class Messages(serving.Case):
+    def answer(self, *messages):
+        reply = self.post("/v1/chat/completions", {"messages": messages, "max_tokens": 20,
+                                                   "logit_bias": {"0": -100}, "temperature": 1})
+        return reply["choices"][0]["message"]["content"], reply["usage"]["prompt_tokens"]
+
+    def test_content_in_parts_is_their_text(self):
+        def parts(*texts):
+            return [{"type": "text", "text": text} for text in texts]
+        whole = self.answer({"role": "system", "content": "Be brief"},
+                            {"role": "user", "content": "one,\ntwo"})
+        self.assertEqual(self.answer({"role": "system", "content": parts("Be brief")},
+                                     {"role": "user", "content": parts("one,", "two")}), whole)
+        self.assertNotEqual(self.answer({"role": "system", "content": "Be brief"},
+                                        {"role": "user", "content": "one, three"}), whole)
+
+    def test_developers_are_what_systems_were(self):
+        ask = {"role": "user", "content": "Hi"}
+        system, developer = ({"role": role, "content": "Be brief"}
+                             for role in ("system", "developer"))
+        self.assertEqual(self.answer(developer, ask), self.answer(system, ask))
+        self.assertNotEqual(self.answer(system, ask), self.answer(ask))
+
+
 if __name__ == "__main__":
     serving.main()
