@@ -43,7 +43,7 @@ void rw_json_u64(struct rw_json *j, const char *key, uint64_t value);
 void rw_json_bool(struct rw_json *j, const char *key, bool value);
 void rw_json_real(struct rw_json *j, const char *key, double value); /* not finite: null */
 void rw_json_null(struct rw_json *j, const char *key);
-/* A value that is JSON already. It comes out on one line: in valid JSON line ends are whitespace. */
+/* A value that is JSON already. It comes out on one line: in JSON line ends are only whitespace. */
 void rw_json_raw(struct rw_json *j, const char *key, const char *json, size_t n);
 
 /* Write what was built, and a newline, to standard output. */

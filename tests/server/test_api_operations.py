@@ -127,7 +127,8 @@ class Late(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             model = pathlib.Path(folder, "slow.gguf")
             serving.make_model(model, "2,384,20000,f32")
-            with serving.Server("-m", model, "--vocab", serving.folder() / "vocabulary.txt", "--lazy",
+            vocabulary = serving.folder() / "vocabulary.txt"
+            with serving.Server("-m", model, "--vocab", vocabulary, "--lazy",
                                 "--request-timeout", "0.001", model=False) as server:
                 self.assert_late(server.post("/v1/completions", {"prompt": "a"}))
                 self.assert_late(server.post("/api/generate", {"prompt": "a"}), ollamas=True)

@@ -293,7 +293,10 @@ static const char *error_body(void *user, struct rw_http_exchange *x, unsigned s
 
 struct rw_http_handler rw_api_handler(struct rw_server *server)
 {
-    return (struct rw_http_handler){
-        .user = server, .head = head, .request = request, .gone = gone, .late = late,
-        .error = error_body};
+    return (struct rw_http_handler){.user = server,
+                                    .head = head,
+                                    .request = request,
+                                    .gone = gone,
+                                    .late = late,
+                                    .error = error_body};
 }
