@@ -1,13 +1,14 @@
 The example that learns to reverse numbers, in miniature: numbers of one and two digits.
 
-  $ export LONGEST=2 ROWS=2000 BATCH=32 STEPS=400 EACH=20
+  $ export LONGEST=2 ROWS=2000 BATCH=32 STEPS=400 MORE=200 EACH=20
   > sh "$SOURCE/examples/reverse/run.sh" work "$(command -v rwkv)" 2> log
   > tail -n 1 log
-  numbers: 4503 documents, 24000 tokens, 0.812 bytes of text a token
+  numbers: 4636 documents, 24000 tokens, 0.807 bytes of text a token
   from 1 file, * (glob)
+  digits  60 of 60 right, 100.000 %, each after a right beginning
   digits  60 of 60 right, 100.000 %
   numbers 40 of 40 right, 100.00 %
-  step 400  written: run/reverse.pth
+  step 200  written: second/reverse.pth
 
 Its documents fill windows of 2 longest + 8 tokens, with longer numbers too: none goes on from one window to the next.
 
@@ -36,6 +37,13 @@ The rest of a row is of any length, and every length is asked for.
   {"prompt": "##,", "id": "##"}
   {"prompt": "###,", "id": "###"}
   {"prompt": "###,", "id": "###"}
+  $ awk -v seed=3 -v longest=3 -v each=1 -v single=1 -f "$SOURCE/examples/reverse/numbers.awk"
+  {"prompt": "8,", "id": "8"}
+  {"prompt": "25,", "id": "5"}
+  {"prompt": "25,5", "id": "2"}
+  {"prompt": "511,", "id": "1"}
+  {"prompt": "511,1", "id": "1"}
+  {"prompt": "511,11", "id": "5"}
 
 What counts: a digit in its place, and nothing behind the last.
 
@@ -44,6 +52,8 @@ What counts: a digit in its place, and nothing behind the last.
   > awk -f "$SOURCE/examples/reverse/grade.awk" answers.jsonl
   digits  9 of 17 right, 52.941 %
   numbers 1 of 7 right, 14.29 %
+  $ head -n 4 answers.jsonl | awk -v single=1 -f "$SOURCE/examples/reverse/grade.awk"
+  digits  9 of 12 right, 75.000 %, each after a right beginning
 
 A digit more than the vocabulary has is named.
 
