@@ -44,7 +44,9 @@ def make_requests(random_, n):
         words = " ".join(random_.choice(["one", "two", "Hello", "é", "\n\n"])
                          for _ in range(random_.randrange(1, 60)))
         common = {"seed": i, "max_tokens": random_.randrange(1, 60), **NO_END}
-        kind = i % 7
+        kind = i % 13
+        ask = {"messages": [{"role": "user", "content": words}]}
+        options = {"seed": i, "num_predict": common["max_tokens"], "temperature": 0.7}
         if kind == 0:
             yield "/v1/completions", {**common, "prompt": words, "n": 1 + i % 3, "logprobs": 1}
         elif kind == 1:
@@ -52,21 +54,42 @@ def make_requests(random_, n):
         elif kind == 2:
             yield "/v1/embeddings", {"input": [words, words[:9] + "x"]}
         elif kind == 3:
-            yield "/v1/chat/completions", {**common, "messages": [
-                {"role": "user", "content": words}], "max_tokens": 300, "response_format": {
-                    "type": "json_schema", "json_schema": {"schema": schema}}}
+            yield "/v1/chat/completions", {**common, **ask, "max_tokens": 300, "response_format": {
+                "type": "json_schema", "json_schema": {"schema": schema}}}
         elif kind == 4:
-            yield "/v1/chat/completions", {**common, "messages": [
-                {"role": "user", "content": words}], "stop": ["a", "xy"]}
+            yield "/v1/chat/completions", {**common, **ask, "stop": ["a", "xy"]}
         elif kind == 5:
             yield "/v1/completions", {**common, "prompt": [words, "b"], "no_cache": True}
-        else:
+        elif kind == 6:
             yield "/v1/rerank", {"query": words, "documents": ["one", words, "é"]}
+        elif kind == 7:
+            yield "/v1/chat/completions", {**common, **ask, "max_tokens": 300, "tools": [
+                {"type": "function", "function": {"name": "f", "parameters": schema}}],
+                                           "tool_choice": "required"}
+        elif kind == 8:
+            yield "/api/generate", {"prompt": words, "options": options, "stream": False}
+        elif kind == 9:
+            yield "/api/chat", {**ask, "options": options, "stream": False, "think": i % 2 == 0}
+        elif kind == 10:
+            yield "/api/chat", {**ask, "options": {**options, "num_predict": 300}, "stream": False,
+                                "format": schema}
+        elif kind == 11:
+            yield "/api/embed", {"input": [words, "x"], "options": {}}
+        else:  # parsed and turned to tokens beside the loop
+            yield "/v1/completions", {**common, "prompt": words, "user": "u",
+                                      "metadata": ["x" * 100] * 1000}
 
 
 def essence(reply):
-    """What of a reply has to be the same."""
-    return reply.get("choices") or reply.get("data") or reply["results"]
+    """What of a reply has to be the same: not times, nor names that are drawn."""
+    for choice in reply.get("choices", []):
+        for call in choice.get("message", {}).get("tool_calls") or []:
+            del call["id"]
+    if "done" in reply:
+        names = ("response", "message", "done_reason", "eval_count", "prompt_eval_count")
+        return {name: reply[name] for name in names if name in reply}
+    names = ("choices", "data", "results", "embeddings")
+    return next(reply[name] for name in names if name in reply)
 
 
 class Soak:
@@ -94,7 +117,8 @@ class Soak:
         """Ask, whole or streamed; the answer is the known one, or that there is no room."""
         i = random_.randrange(len(self.requests))
         path, body = self.requests[i]
-        stream = "completions" in path and random_.random() < 0.4
+        stream = random_.random() < 0.4 and (
+            "completions" in path and "tools" not in body or path in ("/api/generate", "/api/chat"))
         reply = self.server.post(path, {**body, "stream": stream})
         if reply.status == 429:
             self.count("refused")
@@ -102,7 +126,9 @@ class Soak:
         if reply.status != 200:
             self.fail(f"{path} {body}: {reply.status} {reply.body[:300]}")
             return
-        if stream:
+        if stream and path.startswith("/api/"):
+            same = self.same_lines(reply.lines, self.wanted[i])
+        elif stream:
             same = self.same_stream(reply.chunks, self.wanted[i])
         else:
             same = essence(reply.json) == self.wanted[i]
@@ -120,6 +146,18 @@ class Soak:
             if text != whole or mine[-1]["finish_reason"] != choice["finish_reason"]:
                 return False
         return True
+
+    @staticmethod
+    def same_lines(lines, wanted):
+        whole = {name: lines[-1][name] for name in wanted if name in lines[-1]}
+        if "response" in wanted:
+            whole["response"] = "".join(line["response"] for line in lines)
+        else:
+            messages = [line["message"] for line in lines]
+            whole["message"] = {"role": "assistant", **{
+                name: "".join(message.get(name, "") for message in messages)
+                for name in wanted["message"] if name != "role"}}
+        return whole == wanted
 
     def leave(self, random_):
         """Go away: before the answer, or in the middle of it."""
@@ -182,12 +220,21 @@ class Soak:
                                              **NO_END}
             one = self.server.post(path, {**body, "state": name})
             two = self.server.post(path, {**body, "prompt": "Once upon a time"})
-            if one.status == two.status == 200:
-                if one.json["choices"] != two.json["choices"]:
-                    self.fail(f"from a state: {one.body}, wanted {two.body}")
-            removed = self.server.ask("DELETE", f"/v1/states/{name}")
-            if removed.status != 200:
-                self.fail(f"a state cannot be removed: {removed.body}")
+            file = self.server.ask("GET", f"/v1/states/{name}").body
+            sent = self.server.ask("PUT", f"/v1/states/{name}-sent", file)
+            forked = self.server.post(f"/v1/states/{name}-sent/fork", {"id": f"{name}-fork"})
+            for reply in (sent, forked):
+                if reply.status != 200:
+                    self.fail(f"a state cannot be sent or forked: {reply.status} {reply.body}")
+            three = self.server.post(path, {**body, "state": f"{name}-fork"})
+            for reply in (one, three):
+                if reply.status == two.status == 200:
+                    if reply.json["choices"] != two.json["choices"]:
+                        self.fail(f"from a state: {reply.body}, wanted {two.body}")
+            for each in (name, f"{name}-sent", f"{name}-fork"):
+                removed = self.server.ask("DELETE", f"/v1/states/{each}")
+                if removed.status != 200:
+                    self.fail(f"a state cannot be removed: {removed.body}")
         self.count("states")
 
     def run_client(self, number):

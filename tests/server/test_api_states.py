@@ -190,6 +190,26 @@ class Kept(unittest.TestCase):
             with serving.Server("--state-dir", folder) as server:
                 self.assertEqual(follow(server, "last"), from_start(server, "round 2next"))
 
+    def test_two_servers_share_a_folder(self):
+        with tempfile.TemporaryDirectory() as folder:
+            options = ["--state-dir", folder, "--share-states", "--mark-every", "32"]
+            with serving.Server(*options) as one, serving.Server(*options) as two:
+                asked = {"messages": [{"role": "user", "content": "tell " * 60}], "max_tokens": 9,
+                         **NO_END}
+                first = one.post("/v1/chat/completions", asked).json
+                self.assertEqual(first["usage"]["prompt_tokens_details"]["cached_tokens"], 0)
+                again = two.post("/v1/chat/completions", asked).json
+                self.assertGreater(again["usage"]["prompt_tokens_details"]["cached_tokens"], 200)
+                self.assertEqual(again["choices"], first["choices"])
+                for maker, user, name in ((one, two, "made-by-one"), (two, one, "made-by-two")):
+                    self.assertEqual(maker.post("/v1/states", {"id": name, "prompt": name}).status,
+                                     200)
+                    self.assertEqual(follow(user, name), follow(maker, name))
+                self.assertEqual(two.ask("DELETE", "/v1/states/made-by-one").status, 200)
+                reply = one.post("/v1/completions", {"state": "made-by-one", "prompt": "a"})
+                self.assertEqual(reply.status, 404)
+                self.assertEqual((one.stop(), two.stop()), (0, 0))
+
     def test_an_error_after_a_stream_began_is_its_last_frame(self):
         """The state, which there is no room for, is saved when all of the answer has been sent."""
         with tempfile.TemporaryDirectory() as folder:
