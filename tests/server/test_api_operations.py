@@ -415,6 +415,10 @@ class Watching(serving.Case):
     def test_logs_keep_prompts_to_themselves(self):
         self.post("/v1/completions", {"prompt": "between us", "max_tokens": 1})
         serving.wait_for(lambda: "POST /v1/completions" in self.server.said())
+        reply = self.ask("POST", "/v1/completions", b'{"prompt": "a" "between us"}')
+        self.assertEqual(reply.status, 400)
+        self.assertRegex(reply.json["error"]["message"], "line 1, column 27: '}' expected$")
+        serving.wait_for(lambda: "expected" in self.server.said())
         self.assertNotIn("between us", self.server.said())
 
 

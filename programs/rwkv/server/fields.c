@@ -119,6 +119,9 @@ json_t *rw_fields_parse(const void *body, size_t size, struct rw_api_error *erro
         return NULL;
     json_t *root = json_loadb(body, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
     if (!root) {
+        char *quoted = strstr(where.text, " near '");
+        if (quoted) /* what the request says: not for the log */
+            *quoted = '\0';
         rw_api_fail(error, 400, "invalid_request_error", NULL,
                     "request: wanted JSON, found at line %d, column %d: %s", where.line,
                     where.column, where.text);
