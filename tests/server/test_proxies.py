@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Two servers behind nginx and HAProxy, with the settings that docs/serving.md has for them. They are
-tested where they are installed: to install them would start them."""
+"""Two servers behind nginx and HAProxy, with the settings that docs/serving.md has for them; where
+those are installed: installing them would start them."""
 import contextlib
 import os
 import pathlib
