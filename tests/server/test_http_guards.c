@@ -349,6 +349,39 @@ static void test_body_limit(void **state)
     assert_int_equal(s.requests, 2);
 }
 
+static void test_bodies_of_all(void **state)
+{
+    struct rw_http_options options = server_options();
+    struct server own;
+    options.bodies_bytes = 65536; /* some of libmicrohttpd's buffers: it passes on full ones */
+    server_start(&own, &options);
+    int one = client_connect(&own), two = client_connect(&own);
+    char *text = calloc(1, 200001);
+    memset(text, 'x', 200000);
+    /* One alone may have more. */
+    struct reply r = client_ask(one, "POST", "/echo", "", text);
+    is_text(&r, text);
+    text[60000] = 0;
+    client_send(one, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 60001\r\n\r\n");
+    client_send(one, text);
+    r = client_ask(two, "GET", "/hello", "", ""); /* then they have been read */
+    is_text(&r, "hello");
+    r = client_ask(two, "POST", "/echo", "", text);
+    reply_is_error(&r, 503);
+    close(two);
+    client_send(one, "y");
+    r = client_read(one, false);
+    assert_int_equal(r.status, 200);
+    reply_free(&r);
+    two = client_connect(&own);
+    r = client_ask(two, "POST", "/echo", "", text);
+    is_text(&r, text);
+    close(one);
+    close(two);
+    free(text);
+    server_stop(&own);
+}
+
 /* A client that first sends everything and then reads gets its 413 all the same. */
 static void test_body_limit_of_one_who_does_not_listen(void **state)
 {
@@ -478,6 +511,7 @@ int main(void)
         TEST(malformed_heads),
         TEST(hopeless_heads),
         TEST(body_limit),
+        TEST(bodies_of_all),
         TEST(body_limit_of_one_who_does_not_listen),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_own_deadline),

@@ -19,6 +19,7 @@ struct rw_http_options rw_http_defaults(void)
                                     .max_connections = 4096,
                                     .head_bytes = 32 << 10,
                                     .body_bytes = 1 << 20,
+                                    .bodies_bytes = (size_t)1 << 30,
                                     .buffer_bytes = 4 << 20,
                                     .idle_ms = 75000,
                                     .head_ms = 10000,

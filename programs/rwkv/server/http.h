@@ -68,6 +68,8 @@ struct rw_http_options {
     unsigned max_connections;         /* others wait until one closes */
     size_t head_bytes;                /* of a request's head, roughly, at most */
     size_t body_bytes;                /* of a request's body, unless `head` says otherwise */
+    size_t bodies_bytes;              /* of all bodies of requests under way, unless it is one
+                                         alone: else 503 */
     size_t buffer_bytes;              /* a stream may hold that its client has not taken */
     uint64_t idle_ms;                 /* a connection may wait for the next request */
     uint64_t head_ms;                 /* from the first byte of a head to its last */
@@ -77,8 +79,8 @@ struct rw_http_options {
     uint64_t half_closed_ms; /* see above */
 };
 
-/* 127.0.0.1:8080, 4,096 connections, heads of 32 KiB, bodies of 1 MiB, buffers of 4 MiB; idle 75 s,
- * head 10 s, body 60 s, stall 30 s, half closed 0.5 s, no deadline; mode 0600. */
+/* 127.0.0.1:8080, 4,096 connections, heads of 32 KiB, bodies of 1 MiB and 1 GiB together, buffers
+ * of 4 MiB; idle 75 s, head 10 s, body 60 s, stall 30 s, half closed 0.5 s, no deadline; mode 0600. */
 struct rw_http_options rw_http_defaults(void);
 
 /* All may be NULL but `request`. */

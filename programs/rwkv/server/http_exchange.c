@@ -146,6 +146,13 @@ static enum MHD_Result take_body(struct rw_http_exchange *x, const char *data, s
         rw_http_refuse_now(x, 413, "the body is larger than is taken here");
         return MHD_NO;
     }
+    struct rw_http *http = x->http;
+    x->body_taken += n;
+    http->bodies += n;
+    if (http->bodies > http->options.bodies_bytes && http->bodies > x->body_taken) {
+        rw_http_refuse_now(x, 503, "too much is being sent to this server at once");
+        return MHD_NO;
+    }
     rw_str_add(&x->body, data, n);
     if (x->body.failed) {
         rw_http_refuse_now(x, 503, "no memory for the body");
@@ -220,6 +227,7 @@ void rw_http_on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     if (x->whole && x->size > x->sent)
         x->sent = x->size;
     x->phase = PHASE_OVER;
+    http->bodies -= x->body_taken;
     rw_timer_stop(http->loop, &x->deadline);
     rw_timer_stop(http->loop, &x->stall);
     if (x->known) {

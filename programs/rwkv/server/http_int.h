@@ -56,6 +56,7 @@ struct rw_http {
     struct connection *connections;
     struct lingerer *lingering;
     size_t n_connections, n_lingering, n_exchanges;
+    size_t bodies; /* bytes, of all exchanges */
     bool draining, closing;
 };
 
@@ -108,7 +109,7 @@ struct rw_http_exchange {
     struct rw_http_framing framing;
     struct rw_http_authority authority;
     struct rw_str body;
-    size_t body_limit;
+    size_t body_limit, body_taken; /* bytes */
     struct rw_timer deadline, stall;
     struct rw_str fields; /* of the reply: names and values, each with a zero byte behind it */
 
