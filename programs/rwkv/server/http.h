@@ -79,7 +79,7 @@ struct rw_http_options {
     uint64_t half_closed_ms; /* see above */
 };
 
-/* 127.0.0.1:8080, 4,096 connections, heads of 32 KiB, bodies of 1 MiB and together 1 GiB, buffers of
+/* 127.0.0.1:8080, 4,096 connections, heads of 32 KiB, bodies of 1 MiB, all bodies 1 GiB, buffers of
  * 4 MiB; idle 75 s, head 10 s, body 60 s, stall 30 s, half closed 0.5 s, no deadline; mode 0600. */
 struct rw_http_options rw_http_defaults(void);
 
