@@ -3,7 +3,8 @@
 // comes from a running `rwkv serve`, headers and all.
 //
 //     node mock.js http://127.0.0.1:8080        and say: think, code, hostile, endless, busy, loading,
-//                                               error, broken, length, empty; or anything else
+//                                               error, broken, length, empty, measured (which waits for
+//                                               go()); or anything else
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -64,7 +65,8 @@ function answerTo(text, number) {
     case 'broken': return { text: 'Half an', hangs: true };
     case 'length': return { text: 'It was cut', finish: 'length' };
     case 'empty': return { text: '' };
-    default: return { text: `Answer ${number} to “${text}”.`, pause: 60 }; // long enough for a rate
+    case 'measured': return { text: 'Measured well', waits: true };
+    default: return { text: `Answer ${number} to “${text}”.` };
   }
 }
 
@@ -73,13 +75,13 @@ const delta = (fields, finish = null) => ({ choices: [{ index: 0, delta: fields,
 // Pieces as small as tokens are, cut without regard for words, but never inside a character.
 const pieces = (text) => [...text].join('').match(/[\s\S]{1,7}/gu) ?? [];
 
-async function stream(response, answer, messages) {
+async function stream(response, answer, messages, wait) {
   response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache' });
   send(response, delta({ role: 'assistant', content: '' }));
   for (const piece of pieces(answer.thought ?? '')) send(response, delta({ reasoning_content: piece }));
   for (const piece of pieces(answer.text)) {
     send(response, delta({ content: piece }));
-    await sleep(answer.pause ?? 1);
+    await (answer.waits ? wait : sleep(1));
   }
   if (answer.hangs) return; // until the client leaves, or it is broken off
   if (answer.error) {
@@ -109,6 +111,7 @@ class Mock {
     this.answers = 0;
     this.left = 0; // clients that did not wait for the end
     this.last = null; // the response to the newest chat
+    this.wait = new Promise((resolve) => { this.go = resolve; });
     this.refusals = { busy: 2, loading: 2 };
     this.http = http.createServer((request, response) => {
       this.handle(request, response).catch((error) => response.destroy(error));
@@ -139,7 +142,7 @@ class Mock {
       return fail(response, 503, 'the model is being loaded', 'loading');
     response.on('close', () => { this.left += !response.writableFinished; });
     this.last = response;
-    return stream(response, answerTo(text, ++this.answers), body.messages);
+    return stream(response, answerTo(text, ++this.answers), body.messages, this.wait);
   }
 
   // The last answer ends without the end that chunks have. A browser may lose what it was not shown

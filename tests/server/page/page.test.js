@@ -13,7 +13,7 @@ const button = (scope, name) => scope.getByRole('button', { name, exact: true })
 test('a message is answered as it comes, with what it took', () => all.visit({}, async (page, visit) => {
   await visit.send('Hello');
   const answer = await visit.answered('Answer 1 to “Hello”.');
-  assert.match(await answer.locator('.usage').innerText(), /^3 tokens · [\d.]+ tokens\/s · prompt 5$/);
+  assert.match(await answer.locator('.usage').innerText(), /^3 tokens · (.* · )?prompt 5$/);
   await visit.send('More');
   const next = await visit.answered('Answer 2 to “More”.');
   assert.match(await next.locator('.usage').innerText(), /prompt 29 \(28 cached\)$/);
@@ -22,6 +22,16 @@ test('a message is answered as it comes, with what it took', () => all.visit({},
     { role: 'user', content: 'More' }]);
   assert.equal(await page.title(), 'Hello – rwkv.c');
   await visit.shoot('chat');
+}));
+
+test('the rate of an answer is shown', () => all.visit({}, async (page, visit) => {
+  await visit.send('measured');
+  await page.getByText('Measure').last().waitFor();
+  await page.waitForTimeout(150); // what comes in less has none
+  all.mock.go();
+  const answer = await visit.answered('Measured well');
+  const [, rate] = /^2 tokens · ([\d.]+) tokens\/s · prompt 8$/.exec(await answer.locator('.usage').innerText());
+  assert.ok(rate > 0 && rate < 7, rate);
 }));
 
 test('an answer is stopped, and what came of it stays', () => all.visit({}, async (page, visit) => {
