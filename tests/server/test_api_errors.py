@@ -178,8 +178,11 @@ class Caps(serving.Case):
         def text(**more):
             return {**TEXT, **more}
         path = "/v1/completions"
-        self.cap(path, 1 << 20, lambda n: text(prompt="x" * n, max_tokens=0), None,
-                 "context_length_exceeded")
+        self.cap(path, 1 << 20, lambda n: text(prompt="x" * n), None,
+                 "context_length_exceeded", first=False)
+        with serving.Server("--request-timeout", "0.5") as server:  # not worth waiting for
+            reply = server.post(path, text(prompt="x" * (1 << 20)))
+            self.assertIn(reply.status, (200, 503))
         self.cap(path, 1 << 20, lambda n: text(max_tokens=n, stop="", grammar='root ::= "a"'),
                  "max_tokens")
         self.cap(path, 32, lambda n: text(n=n), "n")
