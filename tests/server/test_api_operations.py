@@ -117,9 +117,7 @@ class Late(unittest.TestCase):
         with serving.Server("--parallel", "1", "--request-timeout", "0.2") as server:
             for path, body in (("/v1/embeddings", {"input": long}),
                                ("/v1/rerank", {"query": "a", "documents": long})):
-                start = time.monotonic()
                 self.assert_late(server.post(path, body))
-                self.assertLess(time.monotonic() - start, 5)
             self.assert_late(server.post("/api/embed", {"input": long}), ollamas=True)
             self.assertEqual(server.post("/v1/embeddings", {"input": "a"}).status, 200)
 
@@ -128,10 +126,14 @@ class Late(unittest.TestCase):
             model = pathlib.Path(folder, "slow.gguf")
             serving.make_model(model, "2,384,20000,f32")
             vocabulary = serving.folder() / "vocabulary.txt"
-            with serving.Server("-m", model, "--vocab", vocabulary, "--lazy",
-                                "--request-timeout", "0.001", model=False) as server:
-                self.assert_late(server.post("/v1/completions", {"prompt": "a"}))
-                self.assert_late(server.post("/api/generate", {"prompt": "a"}), ollamas=True)
+            # Copying 60 MB of weights takes longer than a millisecond.
+            with serving.Server("-m", f"one={model}", "-m", f"two={model}", "--vocab", vocabulary,
+                                "--lazy", "--pack", "on", "--request-timeout", "0.001",
+                                model=False) as server:
+                reply = server.post("/v1/completions", {"model": "one", "prompt": "a"})
+                self.assert_late(reply)
+                reply = server.post("/api/generate", {"model": "two", "prompt": "a"})
+                self.assert_late(reply, ollamas=True)
                 serving.wait_for(lambda: server.ask("GET", "/api/ps").json["models"])
 
     def test_a_large_request(self):
