@@ -5,6 +5,7 @@ import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { tryAgain } from "./answer";
 import { IconButton } from "./buttons";
+import { leaving } from "./dialogs";
 import { download } from "./download";
 import { focusMessage } from "./focus";
 import { changeSettings, settings, themes } from "./settings";
@@ -112,14 +113,13 @@ export function Panel(): VNode | null {
     }, [open]);
     if (!open)
         return null;
-    const close = (): void => dialog.current?.close();
-    return <dialog ref={dialog} class="panel" aria-labelledby="panel-title"
-        onClose={() => { panelOpen.value = false; }}
-        onClick={(event) => { if (event.target === dialog.current) close(); }}>
+    const leave = leaving(dialog, () => { panelOpen.value = false; });
+    return <dialog ref={dialog} class="panel" aria-labelledby="panel-title" {...leave.events}
+        onClick={(event) => { if (event.target === dialog.current) leave.now(); }}>
         <div class="panel-body">
             <div class="row">
                 <h2 id="panel-title">Settings</h2>
-                <IconButton icon="close" label="Close settings" onClick={close} />
+                <IconButton icon="close" label="Close settings" onClick={leave.now} />
             </div>
             <p>Of this conversation, and of new ones from now on.</p>
             <label for="system">System prompt</label>
@@ -155,8 +155,8 @@ export function KeyDialog(): VNode | null {
         tryAgain();
         focusMessage();
     };
-    return <dialog ref={dialog} class="confirm" aria-labelledby="key-title"
-        onClose={() => { state.wantsKey.value = false; }}>
+    const leave = leaving(dialog, () => { state.wantsKey.value = false; });
+    return <dialog ref={dialog} class="confirm" aria-labelledby="key-title" {...leave.events}>
         <form onSubmit={(event) => { event.preventDefault(); void use(); }}>
             <h2 id="key-title">This server wants an API key</h2>
             {settings.value.key && <p class="problem" role="alert">The key that this browser has is
@@ -166,7 +166,7 @@ export function KeyDialog(): VNode | null {
                 spellcheck={false} required autoFocus />
             <small>Kept in this browser, sent to this server only.</small>
             <div class="row">
-                <button type="button" onClick={() => dialog.current?.close()}>Not now</button>
+                <button type="button" onClick={leave.now}>Not now</button>
                 <button type="submit" class="primary">Use it</button>
             </div>
         </form>

@@ -5,6 +5,7 @@ import type { VNode } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { announce } from "./announce";
 import { Icon, IconButton } from "./buttons";
+import { leaving } from "./dialogs";
 import { download } from "./download";
 import { focusLater } from "./focus";
 import * as state from "./state";
@@ -124,18 +125,18 @@ export function ConfirmDelete(): VNode | null {
     }, [conversation]);
     if (!conversation)
         return null;
+    const leave = leaving(dialog, () => { toDelete.value = null; });
     const remove = (): void => {
         void state.removeConversation(conversation.id);
         announce("Deleted.");
-        dialog.current?.close();
+        leave.now();
         focusLater(sidebarOpen.peek() ? "new-chat" : "message");
     };
-    return <dialog ref={dialog} class="confirm" aria-labelledby="confirm-title"
-        onClose={() => { toDelete.value = null; }}>
+    return <dialog ref={dialog} class="confirm" aria-labelledby="confirm-title" {...leave.events}>
         <h2 id="confirm-title">Delete this conversation?</h2>
         <p>“{titleOf(conversation)}” will be gone from this browser, with all its branches.</p>
         <div class="row">
-            <button type="button" autoFocus onClick={() => dialog.current?.close()}>Keep it</button>
+            <button type="button" autoFocus onClick={leave.now}>Keep it</button>
             <button type="button" class="danger" onClick={remove}>Delete</button>
         </div>
     </dialog>;

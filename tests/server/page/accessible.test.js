@@ -130,6 +130,26 @@ test('a keyboard is enough', () => all.visit({}, async (page, visit) => {
   await isFocused('message');
 }));
 
+test('a dialog opens anew before the browser has told of its end', () => all.visit({}, async (page, visit) => {
+  await visit.send('One');
+  await visit.answered('Answer 1');
+  for (const [open, leave] of [['Delete One', 'Keep it'], ['Settings', 'Close settings']]) {
+    await page.getByRole('button', { name: open, exact: true }).click();
+    await page.getByRole('dialog').waitFor();
+    await page.evaluate(async (names) => {
+      const [first, second] = names.map((name) => [...document.querySelectorAll('button')].find((button) =>
+        [button.getAttribute('aria-label'), button.textContent].includes(name)));
+      first.click();
+      for (let i = 0; i < 10; i++) await null; // the page is drawn; events come later
+      second.click();
+    }, [leave, open]);
+    await page.waitForTimeout(100);
+    await page.getByRole('dialog').waitFor({ timeout: 5000 });
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+  }
+}));
+
 test('answers are read out in sentences, once', () => all.visit({}, async (page, visit) => {
   const heard = page.getByRole('log', { name: 'Announcements' }).locator('p');
   await visit.send('Hello');
