@@ -183,6 +183,8 @@ typedef struct rwkv_model_options {
                               the system says is available */
     rwkv_zeros zeros;
     rwkv_packing packing;
+    const char *strategy; /* where layers are computed and in what numbers, as the `rwkv` package
+                             says it: "cuda fp16 *10 -> cpu fp32"; NULL: "cpu fp32" */
 } rwkv_model_options;
 
 /* What is known of a model. Sizes are counts of elements unless they end in _bytes. */

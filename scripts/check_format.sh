@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Check that every C source is laid out as clang-format makes it with the committed .clang-format.
+# Check that every C, C++ and CUDA source is laid out as clang-format makes it with the committed
+# .clang-format.
 #
 #     scripts/check_format.sh        names the files that are not; exit status 77: no clang-format
 #     scripts/check_format.sh -i     lays them out
@@ -9,7 +10,8 @@ if ! command -v clang-format >/dev/null; then
     echo "skipped: clang-format is not installed"
     exit 77
 fi
-files=$(find include src programs tests examples -name '*.[ch]' | sort)
+files=$(find include src programs tests examples -name '*.[ch]' -o -name '*.cu' -o -name '*.cpp' |
+    sort)
 if clang-format --dry-run -Werror $files 2>/dev/null; then
     exit 0
 fi

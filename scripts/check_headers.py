@@ -9,8 +9,9 @@ import sys
 import project
 
 STRICT = ["-Wall", "-Wextra", "-pedantic-errors", "-Werror"]
-INTERNAL = ["-x", "c", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Werror", "-Iinclude", "-Isrc",
-            "-Iprograms/rwkv", "-Itests"]
+AS_C = ["-x", "c", "-std=gnu11"]
+AS_CXX = ["-x", "c++", "-std=c++17"]
+INTERNAL = ["-D_GNU_SOURCE", "-Wall", "-Werror", "-Iinclude", "-Isrc", "-Iprograms/rwkv", "-Itests"]
 X86 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"]
 # Bodies of kernels, included once by each instruction set after the operations they are written in.
@@ -18,6 +19,10 @@ BODIES = project.pathlib.Path("src/kernels/vec")
 # Headers for one architecture, and the beginning of what its compilers call it.
 MACHINES = {project.pathlib.Path("src/kernels/x86"): "x86_64",
             project.pathlib.Path("src/kernels/arm"): "aarch64"}
+# The CUDA backend's, which include CUDA's: those of the emulator do. Two are in its language.
+EMULATOR = project.pathlib.Path("tests/plugins/emulator")
+CUDA = {project.pathlib.Path("src/backend/cuda"), EMULATOR}
+CUDA_LANGUAGE = {project.pathlib.Path("src/backend/cuda/device.h"), EMULATOR / "cuda_runtime.h"}
 LANGUAGES = {  # how users may compile the public headers: is it C++, and the options
     "C99": (False, ["-x", "c", "-std=c99", *STRICT]),
     "C17": (False, ["-x", "c", "-std=c17", *STRICT]),
@@ -52,7 +57,11 @@ def main(cc, cxx):
     for path in internal:
         options = (INTERNAL + (X86 if machine.startswith("x86_64") else []) +
                    (AVX512 if "avx512" in path.name else []))
-        said = compile_alone(cc, options, path)
+        options += [f"-I{EMULATOR}"] if path.parent in CUDA else []
+        if path in CUDA_LANGUAGE:
+            said = compile_alone(cxx, AS_CXX + options, path)
+        else:
+            said = compile_alone(cc, AS_C + options, path)
         if said:
             problems.append(f"{path}: does not compile alone:\n{said}")
     return project.report(problems, f"{len(public)} public and {len(internal)} internal headers")

@@ -67,6 +67,7 @@ struct rw_bench_row {
     struct rw_bench_task task;
     size_t passes;
     double rate;   /* tokens of all sessions a second, the median */
+    double mean;   /* the same of all passes together, with those that something disturbed */
     double spread; /* half of what lies between the slowest and the fastest, over the median */
     double bytes;  /* that have to be read for one token */
     double ops;    /* for one token */

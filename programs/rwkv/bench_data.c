@@ -31,6 +31,7 @@ static void json_row(struct rw_json *j, const struct rw_bench_run *run,
     rw_json_u64(j, "size", rw_bench_size(&row->task));
     rw_json_u64(j, "passes", row->passes);
     rw_json_real(j, "tokens_per_second", row->rate);
+    rw_json_real(j, "mean_tokens_per_second", row->mean);
     rw_json_real(j, "spread", row->spread);
     rw_json_real(j, "bytes_per_token", row->bytes);
     rw_json_real(j, "ops_per_token", row->ops);

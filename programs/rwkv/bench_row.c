@@ -162,6 +162,7 @@ rwkv_status rw_bench_row(struct rw_bench_bed *bed, const rwkv_model_info *info,
     }
     row->passes = n;
     row->rate = rw_bench_median(rates, n); /* and now they are sorted */
+    row->mean = tokens * (double)n / sum;
     row->spread = (rates[n - 1] - rates[0]) / 2 / row->rate;
     row->joules = joules / tokens / (double)n;
     for (rwkv_limit l = 0; l < RWKV_LIMIT_COUNT; l++)

@@ -177,7 +177,10 @@ rwkv_status rwkv_session_layer_state(const rwkv_session *session, size_t layer,
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "layer: wanted 0 to %zu, found %zu",
                        session->model->info.n_layer - 1, layer);
     const struct rw_state_layout *layout = &session->model->rwkv7.layout;
-    const float *base = session->state + layer * layout->layer;
+    const float *base;
+    /* The copy that this may make is no change of the session. */
+    RW_TRY(rw_session_view((rwkv_session *)session, &base, err));
+    base += layer * layout->layer;
     *out =
         (rwkv_layer_state){base + layout->att_shift, base + layout->ffn_shift, base + layout->wkv};
     return RWKV_OK;

@@ -101,20 +101,44 @@ struct rw_wkv7 {
 struct rw_backend;
 struct rw_backward_ops;
 
+/* How a matrix is kept. */
+struct rw_placing {
+    rwkv_dtype numbers; /* F32, F16 or BF16 */
+    bool i8;            /* as 8-bit integers, if the file has it in floats */
+    bool streamed;      /* in host memory, and on the device only while it is used */
+};
+
 struct rw_backend_ops {
     const char *name; /* "cpu" */
+    bool host_memory; /* its memory is the host's, and may be looked into */
+    /* With all that was placed, and what alloc gave and nobody released. */
     void (*free)(struct rw_backend *be);
     size_t (*scratch_bytes)(const struct rw_backend *be, size_t tokens, size_t max_cols);
     /* Prepare for batches of at most `tokens` rows and matrices of at most `max_cols` inputs. */
     rwkv_status (*prepare)(struct rw_backend *be, size_t tokens, size_t max_cols, rwkv_error *err);
 
+    /* Whether all that was begun before has been done; NULL: what fails, fails at once. Asked after
+     * outputs were downloaded, so that nothing waits for it. */
+    rwkv_status (*check)(struct rw_backend *be, rwkv_error *err);
+
+    /* Copy a matrix from where the file is mapped into memory of the backend, which it keeps to its
+     * end: `w` then describes the copy. NULL: matrices are read where they lie. */
+    rwkv_status (*place)(struct rw_backend *be, struct rw_weight *w,
+                         const struct rw_placing *placing, rwkv_error *err);
+
+    /* From any thread: */
     float *(*alloc)(struct rw_backend *be, size_t floats); /* zeroed; NULL: no memory */
     void (*release)(struct rw_backend *be, float *p);
+    void (*clear)(struct rw_backend *be, float *p, size_t floats);
+    void (*copy)(struct rw_backend *be, float *to, const float *from, size_t floats);
     void (*upload)(struct rw_backend *be, float *to, const float *from, size_t floats);
     void (*download)(struct rw_backend *be, float *to, const float *from, size_t floats);
+    /* Rows that lie together, each to a place of its own. */
+    void (*download_rows)(struct rw_backend *be, float *const *to, const float *from, size_t rows,
+                          size_t floats);
 
-    /* x [T, C] = row tokens[t] of `table`, in either orientation. Tokens are host memory, in range.
-     */
+    /* x [T, C] = row tokens[t] of `table`, in either orientation. Table and tokens are host memory,
+     * tokens in range. */
     void (*embed)(struct rw_backend *be, float *x, const struct rw_weight *table,
                   const int32_t *tokens, size_t n_tokens);
     /* y [T, C] = LN(x); y may be x. */
@@ -155,6 +179,18 @@ struct rw_backend {
     const char *isa; /* "ref", "avx2", "avx512bf16", …: rw_cpu_name */
     size_t threads;
 };
+
+/* fn once for each piece, by all threads of the host that there are. */
+static inline void rw_backend_each(struct rw_backend *be, rw_pool_piece_fn fn, void *ctx,
+                                   size_t pieces)
+{
+    if (be->ops->each) {
+        be->ops->each(be, fn, ctx, pieces);
+        return;
+    }
+    for (size_t piece = 0; piece < pieces; piece++)
+        fn(ctx, piece, 0);
+}
 
 /* The CPU with `threads` threads (0: as many as this process may use) and the kernels for `cpu`, a
  * mask of base/cpu.h. */

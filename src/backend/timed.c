@@ -57,6 +57,16 @@ static void release(struct rw_backend *be, float *p)
     inner_of(be)->ops->release(inner_of(be), p);
 }
 
+static void clear(struct rw_backend *be, float *p, size_t floats)
+{
+    inner_of(be)->ops->clear(inner_of(be), p, floats);
+}
+
+static void copy_floats(struct rw_backend *be, float *to, const float *from, size_t floats)
+{
+    inner_of(be)->ops->copy(inner_of(be), to, from, floats);
+}
+
 static void upload(struct rw_backend *be, float *to, const float *from, size_t floats)
 {
     inner_of(be)->ops->upload(inner_of(be), to, from, floats);
@@ -91,6 +101,12 @@ static bool channels_pay(const struct rw_backend *be, const struct rw_weight *w,
 static bool channels(struct rw_backend *be, void *to, const struct rw_weight *w)
 {
     return inner_of(be)->ops->channels(inner_of(be), to, w);
+}
+
+static void download_rows(struct rw_backend *be, float *const *to, const float *from, size_t rows,
+                          size_t floats)
+{
+    inner_of(be)->ops->download_rows(inner_of(be), to, from, rows, floats);
 }
 
 static void each(struct rw_backend *be, rw_pool_piece_fn fn, void *ctx, size_t pieces)
@@ -264,8 +280,11 @@ static const struct rw_backend_ops timed_ops = {.free = free_both,
                                                 .prepare = prepare,
                                                 .alloc = alloc,
                                                 .release = release,
+                                                .clear = clear,
+                                                .copy = copy_floats,
                                                 .upload = upload,
                                                 .download = download,
+                                                .download_rows = download_rows,
                                                 .embed = embed,
                                                 .layer_norm = layer_norm,
                                                 .norm_mix = norm_mix,
@@ -305,6 +324,7 @@ rwkv_status rw_backend_timed_new(struct rw_backend **out, struct rw_backend *inn
     t->inner = inner;
     t->ops = timed_ops;
     t->ops.name = inner->ops->name;
+    t->ops.host_memory = inner->ops->host_memory;
     t->ops.each = inner->ops->each ? each : NULL;
     t->ops.backward = inner->ops->backward ? &timed_backward_ops : NULL;
     t->base = (struct rw_backend){&t->ops, inner->isa, inner->threads};

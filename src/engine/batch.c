@@ -122,6 +122,37 @@ done:
 
 /* --- the batch -------------------------------------------------------------------------------- */
 
+static bool take_memory(struct rwkv_batch *b, const struct rwkv_model *model, size_t max)
+{
+    size_t threads = model->host->threads;
+    b->working = rw_alloc(max, sizeof *b->working);
+    b->aside = rw_alloc(max, sizeof *b->aside);
+    b->segments = rw_alloc(max, sizeof *b->segments);
+    b->pool = rw_alloc(max, sizeof *b->pool);
+    b->memory = rw_calloc(threads, sizeof *b->memory);
+    if (!b->working || !b->aside || !b->segments || !b->pool || !b->memory)
+        return false;
+    for (; b->n_memory < threads; b->n_memory++)
+        if (!(b->memory[b->n_memory] = rw_candidates_new(model->info.n_vocab)))
+            return false;
+    return true;
+}
+
+static void free_memory(struct rwkv_batch *b)
+{
+    if (!b)
+        return;
+    for (size_t i = 0; i < b->n_memory; i++)
+        rw_candidates_free(b->memory[i]);
+    rw_free(b->memory);
+    rw_free(b->working);
+    rw_free(b->waiting);
+    rw_free(b->aside);
+    rw_free(b->segments);
+    rw_free(b->pool);
+    rw_free(b);
+}
+
 rwkv_status rw_batch_new(struct rwkv_model *model, const rwkv_batch_options *options,
                          struct rwkv_batch **out, rwkv_error *err)
 {
@@ -137,20 +168,8 @@ rwkv_status rw_batch_new(struct rwkv_model *model, const rwkv_batch_options *opt
     if (!rw_model_vocab(model, err))
         return model->vocab_error.code;
     struct rwkv_batch *b = rw_calloc(1, sizeof *b);
-    if (b) {
-        b->working = rw_alloc(max, sizeof *b->working);
-        b->aside = rw_alloc(max, sizeof *b->aside);
-        b->segments = rw_alloc(max, sizeof *b->segments);
-        b->pool = rw_alloc(max, sizeof *b->pool);
-    }
-    if (!b || !b->working || !b->aside || !b->segments || !b->pool) {
-        if (b) {
-            rw_free(b->working);
-            rw_free(b->aside);
-            rw_free(b->segments);
-            rw_free(b->pool);
-            rw_free(b);
-        }
+    if (!b || !take_memory(b, model, max)) {
+        free_memory(b);
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a batch of %zu sequences", max);
     }
     b->max = max;
@@ -192,14 +211,9 @@ void rw_batch_free(struct rwkv_batch *b)
         free_sequence(b->waiting[i]);
     for (size_t i = 0; i < b->n_pool; i++)
         rw_session_free(b->pool[i]);
-    rw_free(b->working);
-    rw_free(b->waiting);
-    rw_free(b->aside);
-    rw_free(b->segments);
-    rw_free(b->pool);
     pthread_mutex_destroy(&b->lock);
     rw_model_release(b->model);
-    rw_free(b);
+    free_memory(b);
 }
 
 /* Under the lock. */
@@ -431,11 +445,11 @@ static void advance_prompt(struct rwkv_batch *b, struct rw_batch_sequence *s, do
         rw_generation_stop(&s->generation, RWKV_FINISH_LENGTH);
 }
 
-static void choose(void *list, size_t piece, size_t thread)
+static void choose(void *batch, size_t piece, size_t thread)
 {
-    (void)thread;
-    struct rw_batch_sequence *s = ((struct rw_batch_sequence **)list)[piece];
-    if (rw_generation_next(&s->generation, &s->error) != RWKV_OK)
+    struct rwkv_batch *b = batch;
+    struct rw_batch_sequence *s = b->aside[piece];
+    if (rw_generation_next(&s->generation, b->memory[thread], &s->error) != RWKV_OK)
         fail(s);
 }
 
@@ -444,14 +458,14 @@ static void choose(void *list, size_t piece, size_t thread)
 static void choose_all(struct rwkv_batch *b, size_t n)
 {
     struct rwkv_model *model = b->model;
-    struct rw_backend *be = model->rwkv7.backend;
-    if (n * model->info.n_vocab < WORTH_SHARING || !be->ops->each) {
+    struct rw_backend *be = model->host;
+    if (n * model->info.n_vocab < WORTH_SHARING) {
         for (size_t i = 0; i < n; i++)
-            choose(b->aside, i, 0);
+            choose(b, i, 0);
         return;
     }
     pthread_mutex_lock(&model->lock);
-    be->ops->each(be, choose, b->aside, n);
+    rw_backend_each(be, choose, b, n);
     pthread_mutex_unlock(&model->lock);
 }
 

@@ -56,6 +56,8 @@ struct rwkv_batch {
     rwkv_segment *segments;           /* [max] */
     struct rwkv_session **pool;       /* [max] sessions to be used again */
     size_t n_pool;
+    struct rw_candidates **memory; /* [n_memory] to draw in, one for each thread */
+    size_t n_memory;
     size_t turn;                                     /* steps planned */
     struct rw_batch_sequence *reports, *last_report; /* those with events of the last step */
 };

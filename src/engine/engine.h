@@ -13,6 +13,7 @@
 
 #include "backend/backend.h"
 #include "base/arena.h"
+#include "engine/stages.h"
 #include "formats/format.h"
 #include "model/rwkv7.h"
 #include "rwkv.h"
@@ -47,14 +48,16 @@ struct rwkv_model {
     _Atomic size_t references;
     struct rw_file *file;
     struct rw_params params;
-    struct rw_arena arena;   /* vectors and copied matrices */
-    struct rw_arena scratch; /* activations */
+    struct rw_arena arena; /* vectors and copied matrices */
     struct rw_rwkv7 rwkv7;
+    struct rw_backend *host; /* the CPU */
+    struct rw_stages stages;
     rwkv_model_info info;
     char *vocab_option;
-    struct rw_sequence *sequences; /* [chunk], in the scratch arena */
-    pthread_mutex_t lock;          /* around an evaluation */
-    pthread_mutex_t vocab_lock;    /* around the first look for a vocabulary */
+    struct rw_sequence *sequences;  /* [chunk] of a step */
+    struct rwkv_session **stepping; /* [chunk] theirs */
+    pthread_mutex_t lock;           /* around an evaluation */
+    pthread_mutex_t vocab_lock;     /* around the first look for a vocabulary */
     struct rwkv_vocab *vocab;
     bool vocab_sought;
     rwkv_error vocab_error;
@@ -66,7 +69,8 @@ struct rwkv_model {
 
 struct rwkv_session {
     struct rwkv_model *model;
-    float *state;  /* backend memory, layout.total floats */
+    float **parts; /* [stages] the state: in the memory of each its layers */
+    float *mirror; /* [layout.total] the whole state on the host, or NULL: not yet needed */
     float *logits; /* [V] */
     float *hidden; /* [C] */
     bool has_logits;
@@ -120,6 +124,12 @@ rwkv_status rw_session_new(struct rwkv_model *model, struct rwkv_session **out, 
 void rw_session_free(struct rwkv_session *session);
 void rw_session_reset(struct rwkv_session *session);
 void rw_session_copy(struct rwkv_session *to, const struct rwkv_session *from);
+/* Floats [at, at + n) of the state, in the order of layers, to and from host memory. */
+void rw_session_get(const struct rwkv_session *session, size_t at, size_t n, float *to);
+void rw_session_put(struct rwkv_session *session, size_t at, size_t n, const float *from);
+/* The whole state in host memory, borrowed until the session changes: itself if it is there, or a
+ * copy. */
+rwkv_status rw_session_view(struct rwkv_session *session, const float **out, rwkv_error *err);
 /* Every id in [0, n_vocab), else RWKV_ERROR_TOKEN. */
 rwkv_status rw_check_tokens(const int32_t *tokens, size_t n_tokens, size_t n_vocab,
                             rwkv_error *err);

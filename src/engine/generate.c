@@ -37,11 +37,11 @@ static bool show(const struct rw_generation *g, rwkv_text_fn text, void *user)
 }
 
 /* Tell of the token and its text before the time that evaluating it takes. */
-static rwkv_status next_token(struct rw_generation *g, rwkv_text_fn text, void *user,
-                              rwkv_error *err)
+static rwkv_status next_token(struct rw_generation *g, struct rw_candidates *memory,
+                              rwkv_text_fn text, void *user, rwkv_error *err)
 {
     const rwkv_generate_options *o = g->options;
-    RW_TRY(rw_generation_next(g, err));
+    RW_TRY(rw_generation_next(g, memory, err));
     bool go_on = !g->has_token || !o->token || o->token(o->token_user, g->token) == 0;
     bool wanted = show(g, text, user);
     if (!go_on || !wanted || (g->has_token && rw_generation_cancelled(g))) {
@@ -62,10 +62,14 @@ static rwkv_status run(struct rw_generation *g, const int32_t *tokens, size_t n,
     if (!g->over && !g->session->has_logits)
         return rw_fail(err, RWKV_ERROR_ARGUMENT,
                        "an empty prompt, and no text before it: nothing to continue");
+    struct rw_candidates *memory = rw_candidates_new(g->n_vocab);
+    if (!memory)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory to draw from %zu tokens", g->n_vocab);
     double start = rw_env_seconds();
     rwkv_status status = RWKV_OK;
     while (!g->over && status == RWKV_OK)
-        status = next_token(g, text, user, err);
+        status = next_token(g, memory, text, user, err);
+    rw_candidates_free(memory);
     g->result.generate_seconds = rw_env_seconds() - start;
     RW_TRY(status);
     RW_TRY(rw_generation_end(g, err));

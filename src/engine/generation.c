@@ -100,7 +100,8 @@ static void set_end(struct rw_matcher *m, int32_t token)
 
 /* Choose among the tokens that the grammar allows; *found is false if there is none, and then the
  * text is whole. */
-static rwkv_status choose_within(struct rw_generation *g, bool *found, rwkv_error *err)
+static rwkv_status choose_within(struct rw_generation *g, struct rw_candidates *memory, bool *found,
+                                 rwkv_error *err)
 {
     struct rw_matcher *m = g->matcher;
     RW_TRY(rw_matcher_mask(m, err));
@@ -114,24 +115,26 @@ static rwkv_status choose_within(struct rw_generation *g, bool *found, rwkv_erro
                        "grammar: the vocabulary has no token that could follow after %zu tokens",
                        g->result.generated_tokens);
     if (*found)
-        g->token = rw_sampler_sample_of(g->sampler, g->session->logits, m->allowed);
+        g->token = rw_sampler_sample(g->sampler, memory, g->session->logits, m->allowed);
     return RWKV_OK;
 }
 
 /* Choose a token; *found is false if the text ends without one. */
-static rwkv_status choose(struct rw_generation *g, bool *found, rwkv_error *err)
+static rwkv_status choose(struct rw_generation *g, struct rw_candidates *memory, bool *found,
+                          rwkv_error *err)
 {
     *found = true;
     if (g->matcher)
-        return choose_within(g, found, err);
-    g->token = rw_sampler_sample(g->sampler, g->session->logits);
+        return choose_within(g, memory, found, err);
+    g->token = rw_sampler_sample(g->sampler, memory, g->session->logits, NULL);
     return RWKV_OK;
 }
 
-rwkv_status rw_generation_next(struct rw_generation *g, rwkv_error *err)
+rwkv_status rw_generation_next(struct rw_generation *g, struct rw_candidates *memory,
+                               rwkv_error *err)
 {
     bool found;
-    RW_TRY(choose(g, &found, err));
+    RW_TRY(choose(g, memory, &found, err));
     g->has_token = found && !is_end(g, g->token);
     if (!g->has_token) {
         g->result.ended_by_eos = found;

@@ -7,7 +7,7 @@
  *     g.session = session;
  *     … evaluate the prompt …
  *     while (!g.over) {
- *         RW_TRY(rw_generation_next(&g, err));     // from the session's logits
+ *         RW_TRY(rw_generation_next(&g, memory, err)); // from the session's logits
  *         show(g.stream.text);
  *         if (g.has_token)
  *             … evaluate g.token …
@@ -30,7 +30,7 @@ struct rw_generation {
     const struct rwkv_vocab *vocab; /* borrowed from the model */
     size_t n_vocab;
     const rwkv_generate_options *options; /* borrowed; its sampler and stop strings are copied */
-    struct rwkv_sampler *sampler;
+    struct rw_sampler *sampler;
     struct rw_matcher *matcher;   /* NULL without a grammar, or until it begins to hold */
     struct rwkv_splitter *calls;  /* says when it does; NULL: from the beginning */
     bool call_differs;            /* from the grammar, which does not hold for it */
@@ -45,8 +45,10 @@ rwkv_status rw_generation_init(struct rw_generation *g, struct rwkv_model *model
                                const rwkv_generate_options *options, rwkv_error *err);
 void rw_generation_fini(struct rw_generation *g);
 
-/* Choose the next token from the session's logits and take its text. */
-rwkv_status rw_generation_next(struct rw_generation *g, rwkv_error *err);
+/* Choose the next token from the session's logits, in memory that nobody else uses meanwhile, and
+ * take its text. */
+rwkv_status rw_generation_next(struct rw_generation *g, struct rw_candidates *memory,
+                               rwkv_error *err);
 
 /* Whether the caller's flag asks to stop. */
 bool rw_generation_cancelled(const struct rw_generation *g);

@@ -42,7 +42,7 @@ void rw_meter_free(struct rwkv_meter *meter)
 
 double rw_meter_measure(struct rwkv_meter *meter, rwkv_limit limit)
 {
-    struct rw_backend *be = meter->model->rwkv7.backend;
+    struct rw_backend *be = meter->model->host;
     size_t n = READ_BYTES / READS;
     pthread_mutex_lock(&meter->model->lock);
     const uint8_t *memory = meter->memory + meter->reads % READS * n;

@@ -92,13 +92,6 @@ static size_t max_rank(const struct rw_params *p, enum rw_spec_id first)
     return rank;
 }
 
-static size_t max_cols(const rwkv_model_info *info)
-{
-    size_t cols = RW_MAX(info->n_embd, info->n_ffn);
-    cols = RW_MAX(cols, RW_MAX(info->rank_w, info->rank_a));
-    return RW_MAX(cols, RW_MAX(info->rank_v, info->rank_g));
-}
-
 static void fill_info(struct rwkv_model *m)
 {
     const struct rw_params *p = &m->params;
@@ -123,12 +116,6 @@ static void fill_info(struct rwkv_model *m)
     rw_params_fingerprint(p, info->fingerprint);
 }
 
-static void take_scratch(struct rwkv_model *m, struct rw_arena *arena)
-{
-    rw_rwkv7_reserve(&m->rwkv7, arena, m->info.chunk);
-    m->sequences = rw_arena_take(arena, m->info.chunk, sizeof *m->sequences);
-}
-
 static void set_up(struct rwkv_model *m, size_t chunk)
 {
     m->rwkv7.sizes = m->params.sizes;
@@ -151,19 +138,19 @@ static rwkv_status prepare(struct rwkv_model *m, const rwkv_model_options *optio
     fill_info(m);
     set_up(m, options->chunk);
     m->memory_limit = options->memory_limit;
-    RW_TRY(rw_backend_cpu_new(&m->rwkv7.backend, (size_t)options->threads, cpu, err));
-    struct rw_arena weights = {0}, scratch = {0};
+    RW_TRY(rw_backend_cpu_new(&m->host, (size_t)options->threads, cpu, err));
+    RW_TRY(rw_stages_open(m, options, err));
+    struct rw_arena weights = {0};
     rw_weights_bind(&m->rwkv7.weights, &m->params, &weights);
-    take_scratch(m, &scratch);
     m->info.private_bytes = weights.used;
-    m->info.scratch_bytes = scratch.used + m->rwkv7.backend->ops->scratch_bytes(
-                                               m->rwkv7.backend, m->info.chunk, max_cols(&m->info));
+    m->info.scratch_bytes =
+        rw_stages_scratch(m) + m->info.chunk * (sizeof *m->sequences + sizeof *m->stepping);
     if (options->packing != RWKV_PACKING_OFF)
         m->info.packed_bytes = rw_packing_bytes(m, &m->params);
     if (options->zeros != RWKV_ZEROS_OFF)
         m->info.zeros_bytes = rw_zeros_bytes(m, &m->params);
-    m->info.threads = (int)m->rwkv7.backend->threads;
-    m->info.cpu = m->rwkv7.backend->isa;
+    m->info.threads = (int)m->host->threads;
+    m->info.cpu = m->host->isa;
     return RWKV_OK;
 }
 
@@ -206,7 +193,6 @@ void rw_model_forget_pages(const struct rwkv_model *m, const struct rw_weight *w
 
 static rwkv_status load(struct rwkv_model *m, const rwkv_model_options *options, rwkv_error *err)
 {
-    struct rw_arena measure = {0};
     if (!rw_arena_init(&m->arena, m->info.private_bytes))
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %llu bytes of vectors",
                        m->file->path, (unsigned long long)m->info.private_bytes);
@@ -214,14 +200,11 @@ static rwkv_status load(struct rwkv_model *m, const rwkv_model_options *options,
     if (!rw_zeros_init(m, options) || !rw_packing_init(m, options))
         return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %zu layers", m->file->path,
                        m->info.n_layer);
-    take_scratch(m, &measure);
-    if (!rw_arena_init(&m->scratch, measure.used))
-        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %zu bytes of scratch",
-                       m->file->path, measure.used);
-    take_scratch(m, &m->scratch);
-    rwkv_status status =
-        m->rwkv7.backend->ops->prepare(m->rwkv7.backend, m->info.chunk, max_cols(&m->info), err);
-    return status ? rw_fail_within(err, status, "%s", m->file->path) : RWKV_OK;
+    m->sequences = rw_alloc(m->info.chunk, sizeof *m->sequences);
+    m->stepping = rw_alloc(m->info.chunk, sizeof(struct rwkv_session *));
+    if (!m->sequences || !m->stepping)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for a step", m->file->path);
+    return rw_stages_load(m, err);
 }
 
 static rwkv_status new_model(struct rw_file *file, struct rwkv_model **out, rwkv_error *err)
@@ -285,15 +268,17 @@ void rw_model_release(struct rwkv_model *model)
 {
     if (!model || atomic_fetch_sub(&model->references, 1) > 1)
         return;
-    if (model->rwkv7.backend)
-        model->rwkv7.backend->ops->free(model->rwkv7.backend);
+    rw_stages_close(model);
+    if (model->host)
+        model->host->ops->free(model->host);
     rw_vocab_release(model->vocab);
     rw_free(model->vocab_option);
     rw_zeros_fini(model);
     rw_packing_fini(model);
     rw_params_close(&model->params);
     rw_arena_fini(&model->arena);
-    rw_arena_fini(&model->scratch);
+    rw_free(model->sequences);
+    rw_free(model->stepping);
     rw_file_close(model->file);
     pthread_mutex_destroy(&model->lock);
     pthread_mutex_destroy(&model->vocab_lock);

@@ -20,7 +20,7 @@
 
 static size_t packed_bytes(const struct rwkv_model *m, const struct rw_weight *w)
 {
-    size_t bytes = w->data ? m->rwkv7.backend->ops->packed_bytes(m->rwkv7.backend, w) : 0;
+    size_t bytes = w->data ? m->host->ops->packed_bytes(m->host, w) : 0;
     return (bytes + RW_ALIGN - 1) & ~(size_t)(RW_ALIGN - 1);
 }
 
@@ -49,15 +49,19 @@ static void list_all(struct rwkv_model *m)
 {
     struct rw_rwkv7_weights *weights = &m->rwkv7.weights;
     for (size_t l = 0; l < m->info.n_layer; l++) {
+        if (rw_stages_backend(m, l) != m->host)
+            continue;
         struct rw_rwkv7_block *b = &weights->blocks[l];
 #define LIST(field, kind, ...) LIST_##kind(b->field)
         RW_RWKV7_BLOCK_TENSORS(LIST)
 #undef LIST
     }
-    list(m, &weights->head);
+    if (rw_stages_backend(m, m->info.n_layer) == m->host)
+        list(m, &weights->head);
     m->packing.n_first = m->packing.n;
     for (size_t l = 0; l < m->info.n_layer; l++)
-        list(m, &weights->blocks[l].ffn_v);
+        if (rw_stages_backend(m, l) == m->host)
+            list(m, &weights->blocks[l].ffn_v);
 }
 
 bool rw_packing_init(struct rwkv_model *m, const rwkv_model_options *options)
@@ -87,7 +91,9 @@ uint64_t rw_packing_bytes(const struct rwkv_model *m, const struct rw_params *pa
                                     .rows = p->tensor.shape[0],
                                     .cols = p->tensor.shape[1],
                                     .stride = p->tensor.shape[1] / type->block * type->bytes};
-        bytes += packed_bytes(m, &w);
+        size_t layer = p->spec->in_block ? p->block : m->info.n_layer;
+        if (rw_stages_backend(m, layer) == m->host)
+            bytes += packed_bytes(m, &w);
     }
     return bytes;
 }
@@ -114,7 +120,7 @@ static bool take_memory(struct rw_packing *p)
 static bool pack(struct rwkv_model *m, struct rw_weight *w)
 {
     struct rw_packing *p = &m->packing;
-    struct rw_backend *be = m->rwkv7.backend;
+    struct rw_backend *be = m->host;
     size_t bytes = packed_bytes(m, w);
     if (w->channels && w->channels->tiles)
         return true;

@@ -59,6 +59,32 @@ static const uint8_t *get_floats(float *to, const uint8_t *from, size_t n)
     return from;
 }
 
+#define PART 4096 /* floats of a state that go through our hands together */
+
+static uint8_t *put_state(uint8_t *to, const struct rwkv_session *s)
+{
+    float part[PART];
+    size_t total = s->model->rwkv7.layout.total;
+    for (size_t at = 0; at < total; at += PART) {
+        size_t n = RW_MIN((size_t)PART, total - at);
+        rw_session_get(s, at, n, part);
+        to = put_floats(to, part, n);
+    }
+    return to;
+}
+
+static const uint8_t *get_state(struct rwkv_session *s, const uint8_t *from)
+{
+    float part[PART];
+    size_t total = s->model->rwkv7.layout.total;
+    for (size_t at = 0; at < total; at += PART) {
+        size_t n = RW_MIN((size_t)PART, total - at);
+        from = get_floats(part, from, n);
+        rw_session_put(s, at, n, part);
+    }
+    return from;
+}
+
 void rw_state_fingerprint(const struct rwkv_model *m, uint8_t out[32])
 {
     const char *digits = m->info.fingerprint;
@@ -81,7 +107,7 @@ void rw_state_pack(const struct rwkv_session *s, void *to)
     rw_store_u64(p + 64, m->info.head_size);
     rw_store_u64(p + 72, m->info.n_vocab);
     rw_store_u64(p + 80, s->position);
-    uint8_t *end = put_floats(p + HEADER_BYTES, s->state, m->rwkv7.layout.total);
+    uint8_t *end = put_state(p + HEADER_BYTES, s);
     if (s->has_logits) {
         end = put_floats(end, s->logits, m->info.n_vocab);
         put_floats(end, s->hidden, m->info.n_embd);
@@ -156,7 +182,7 @@ static void take_state(struct rwkv_session *s, const uint8_t *p)
     const struct rwkv_model *m = s->model;
     s->position = rw_load_u64(p + 80);
     s->has_logits = rw_load_u32(p + 12) & FLAG_LOGITS;
-    p = get_floats(s->state, p + HEADER_BYTES, m->rwkv7.layout.total);
+    p = get_state(s, p + HEADER_BYTES);
     if (s->has_logits) {
         p = get_floats(s->logits, p, m->info.n_vocab);
         get_floats(s->hidden, p, m->info.n_embd);
@@ -234,12 +260,17 @@ static rwkv_status load_tuned(struct rwkv_session *s, const struct rw_file *file
                            "%zu], found another shape or type",
                            file->path, name, info->n_head, info->head_size, info->head_size);
     }
+    size_t n = info->n_embd * info->head_size;
+    float *matrices = rw_alloc(n, sizeof *matrices);
+    if (!matrices)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for a layer's state", file->path);
     rw_session_reset(s);
     for (size_t l = 0; l < info->n_layer; l++) {
         tuned_name(name, l);
-        const struct rw_tensor *t = rw_file_find(file, name);
-        rw_tensor_copy_f32(t, 0, rw_tensor_elements(t), s->state + l * layout->layer + layout->wkv);
+        rw_tensor_copy_f32(rw_file_find(file, name), 0, n, matrices);
+        rw_session_put(s, l * layout->layer + layout->wkv, n, matrices);
     }
+    rw_free(matrices);
     return RWKV_OK;
 }
 
@@ -292,9 +323,10 @@ rwkv_status rw_state_save_tuned(const struct rwkv_session *s, const char *path, 
     struct rw_writer *writer = NULL;
     struct rw_named_tensor *tensors = rw_calloc(n, sizeof *tensors);
     char(*names)[64] = rw_calloc(n, sizeof *names);
+    float *matrices = rw_alloc(info->n_embd * info->head_size, sizeof *matrices);
     if (rw_has_suffix(path, ".gguf"))
         RW_GO(rw_fail(err, RWKV_ERROR_ARGUMENT, "%s: a GGUF cannot hold a tuned state", path));
-    if (!tensors || !names)
+    if (!tensors || !names || !matrices)
         RW_GO(rw_fail(err, RWKV_ERROR_MEMORY, "%s: no memory for %zu names", path, n));
     for (size_t l = 0; l < n; l++) {
         tuned_name(names[l], l);
@@ -303,14 +335,17 @@ rwkv_status rw_state_save_tuned(const struct rwkv_session *s, const char *path, 
     }
     struct rw_write_plan plan = {.tensors = tensors, .n_tensors = n};
     RW_GO(rw_writer_open(&writer, path, &plan, err));
-    for (size_t l = 0; l < n; l++)
-        RW_GO(rw_writer_data(writer, s->state + l * layout->layer + layout->wkv,
-                             rw_tensor_bytes(&tensors[l].tensor), err));
+    for (size_t l = 0; l < n; l++) {
+        rw_session_get(s, l * layout->layer + layout->wkv, info->n_embd * info->head_size,
+                       matrices);
+        RW_GO(rw_writer_data(writer, matrices, rw_tensor_bytes(&tensors[l].tensor), err));
+    }
     status = rw_writer_commit(writer, err);
     writer = NULL;
 done:
     rw_writer_discard(writer);
     rw_free(tensors);
     rw_free(names);
+    rw_free(matrices);
     return status;
 }

@@ -38,7 +38,7 @@ void rw_zeros_fini(struct rwkv_model *m)
 
 static bool pays(struct rwkv_model *m, const struct rw_weight *w)
 {
-    const struct rw_backend *be = m->rwkv7.backend;
+    const struct rw_backend *be = m->host;
     return w->rows * w->cols >= LEAST_WEIGHTS &&
            be->ops->channels_pay(be, w, w->channels->inputs, w->channels->zeros);
 }
@@ -46,9 +46,9 @@ static bool pays(struct rwkv_model *m, const struct rw_weight *w)
 /* Copy the matrix of a layer. False: it is to stay as it is. */
 static bool copy_layer(struct rwkv_model *m, size_t layer)
 {
-    struct rw_backend *be = m->rwkv7.backend;
+    struct rw_backend *be = rw_stages_backend(m, layer);
     struct rw_weight *w = value_matrix(m, layer);
-    size_t bytes = be->ops->channels_bytes(be, w);
+    size_t bytes = be == m->host ? be->ops->channels_bytes(be, w) : 0;
     if (bytes == 0 || (m->zeros.mode == RWKV_ZEROS_AUTO && !pays(m, w)) ||
         !rw_model_has_room(m, bytes))
         return false;
@@ -110,7 +110,8 @@ uint64_t rw_zeros_bytes(struct rwkv_model *m, const struct rw_params *params)
             continue;
         const struct rw_weight w = {
             .dtype = p->tensor.dtype, .rows = p->tensor.shape[0], .cols = p->tensor.shape[1]};
-        bytes += m->rwkv7.backend->ops->channels_bytes(m->rwkv7.backend, &w);
+        if (rw_stages_backend(m, p->block) == m->host)
+            bytes += m->host->ops->channels_bytes(m->host, &w);
     }
     return bytes;
 }

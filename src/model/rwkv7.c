@@ -28,26 +28,27 @@ struct rw_state_layout rw_rwkv7_state_layout(const struct rw_sizes *sizes)
     return layout;
 }
 
-void rw_rwkv7_reserve(struct rw_rwkv7 *m, struct rw_arena *arena, size_t tokens)
+void rw_rwkv7_reserve(struct rw_rwkv7 *m, struct rw_arena *memory, struct rw_arena *host,
+                      size_t tokens)
 {
     struct rw_rwkv7_scratch *s = &m->scratch;
     size_t c = m->sizes.n_embd;
     float **full[] = {&s->x, &s->norm, &s->r, &s->w, &s->k,       &s->v,
                       &s->a, &s->b,    &s->g, &s->y, &s->v_first, &s->gate};
     for (size_t i = 0; i < sizeof full / sizeof full[0]; i++)
-        *full[i] = rw_arena_take(arena, tokens * c, sizeof(float));
+        *full[i] = rw_arena_take(memory, tokens * c, sizeof(float));
     for (size_t i = 0; i < 6; i++)
-        s->mix[i] = rw_arena_take(arena, tokens * c, sizeof(float));
-    s->hw = rw_arena_take(arena, tokens * m->rank_w, sizeof(float));
-    s->ha = rw_arena_take(arena, tokens * m->rank_a, sizeof(float));
-    s->hv = rw_arena_take(arena, tokens * m->rank_v, sizeof(float));
-    s->hg = rw_arena_take(arena, tokens * m->rank_g, sizeof(float));
-    s->wanted = rw_arena_take(arena, (tokens < RW_HEAD_TOKENS ? RW_HEAD_TOKENS : tokens) * c,
+        s->mix[i] = rw_arena_take(memory, tokens * c, sizeof(float));
+    s->hw = rw_arena_take(memory, tokens * m->rank_w, sizeof(float));
+    s->ha = rw_arena_take(memory, tokens * m->rank_a, sizeof(float));
+    s->hv = rw_arena_take(memory, tokens * m->rank_v, sizeof(float));
+    s->hg = rw_arena_take(memory, tokens * m->rank_g, sizeof(float));
+    s->wanted = rw_arena_take(memory, (tokens < RW_HEAD_TOKENS ? RW_HEAD_TOKENS : tokens) * c,
                               sizeof(float));
-    s->ffn = rw_arena_take(arena, tokens * m->sizes.n_ffn, sizeof(float));
-    s->logits = rw_arena_take(arena, RW_HEAD_TOKENS * m->sizes.n_vocab, sizeof(float));
-    s->spans = rw_arena_take(arena, tokens, sizeof *s->spans);
-    s->ids = rw_arena_take(arena, tokens, sizeof *s->ids);
+    s->ffn = rw_arena_take(memory, tokens * m->sizes.n_ffn, sizeof(float));
+    s->logits = rw_arena_take(memory, RW_HEAD_TOKENS * m->sizes.n_vocab, sizeof(float));
+    s->spans = rw_arena_take(host, tokens, sizeof *s->spans);
+    s->ids = rw_arena_take(host, tokens, sizeof *s->ids);
 }
 
 void rw_rwkv7_matmul(struct rw_rwkv7 *m, const struct rw_matmul *ops, size_t n, size_t n_tokens)
@@ -106,7 +107,7 @@ void rw_rwkv7_time_mix_inputs(struct rw_rwkv7 *m, size_t l, const struct rw_batc
         .bias = block->ln1_bias,
         .mu = mu,
         .n_mix = 6,
-        .shift = l * m->layout.layer + m->layout.att_shift,
+        .shift = (l - m->first) * m->layout.layer + m->layout.att_shift,
         .eps = m->norm_eps,
         .channels = m->sizes.n_embd,
     };
@@ -140,7 +141,7 @@ void rw_rwkv7_time_mix_output(struct rw_rwkv7 *m, size_t l, const struct rw_batc
         .norm_weight = block->ln_x_weight,
         .norm_bias = block->ln_x_bias,
         .eps = RW_GROUP_NORM_EPS,
-        .state = l * m->layout.layer + m->layout.wkv,
+        .state = (l - m->first) * m->layout.layer + m->layout.wkv,
         .heads = m->sizes.n_embd / m->sizes.head_size,
         .head_size = m->sizes.head_size,
     };
@@ -160,7 +161,7 @@ void rw_rwkv7_channel_mix_inputs(struct rw_rwkv7 *m, size_t l, const struct rw_b
         .bias = block->ln2_bias,
         .mu = &block->ffn_x_k,
         .n_mix = 1,
-        .shift = l * m->layout.layer + m->layout.ffn_shift,
+        .shift = (l - m->first) * m->layout.layer + m->layout.ffn_shift,
         .eps = m->norm_eps,
         .channels = m->sizes.n_embd,
     };
@@ -204,14 +205,27 @@ static void head(struct rw_rwkv7 *m, float *logits, const float *hidden, size_t 
  * so that the head is read once for all of them. */
 static void head_scattered(struct rw_rwkv7 *m, float **places, size_t count)
 {
-    size_t v = m->sizes.n_vocab;
-    if (count == 1) {
+    if (count == 1 && m->backend->ops->host_memory) {
         head(m, places[0], m->scratch.wanted, 1);
         return;
     }
     head(m, m->scratch.logits, m->scratch.wanted, count);
-    for (size_t i = 0; i < count; i++)
-        m->backend->ops->download(m->backend, places[i], m->scratch.logits + i * v, v);
+    m->backend->ops->download_rows(m->backend, places, m->scratch.logits, count, m->sizes.n_vocab);
+}
+
+/* Logits of a run of rows, to host memory. */
+static void head_run(struct rw_rwkv7 *m, float *logits, const float *hidden, size_t count)
+{
+    size_t c = m->sizes.n_embd, v = m->sizes.n_vocab;
+    if (m->backend->ops->host_memory) {
+        head(m, logits, hidden, count);
+        return;
+    }
+    for (size_t done = 0; done < count; done += RW_HEAD_TOKENS) {
+        size_t n = count - done < RW_HEAD_TOKENS ? count - done : RW_HEAD_TOKENS;
+        head(m, m->scratch.logits, hidden + done * c, n);
+        m->backend->ops->download(m->backend, logits + done * v, m->scratch.logits, n * v);
+    }
 }
 
 /* Sequences that want the outputs of every token: a run of rows each. */
@@ -227,7 +241,7 @@ static void outputs_of_all(struct rw_rwkv7 *m, const struct rw_sequence *sequenc
             m->backend->ops->download(m->backend, q->all_hidden, hidden,
                                       q->count * m->sizes.n_embd);
         if (q->all_logits)
-            head(m, q->all_logits, hidden, q->count);
+            head_run(m, q->all_logits, hidden, q->count);
     }
 }
 
@@ -255,7 +269,7 @@ static void outputs_of_last(struct rw_rwkv7 *m, const struct rw_sequence *sequen
         head_scattered(m, places, waiting);
 }
 
-static struct rw_batch pack(struct rw_rwkv7 *m, const struct rw_sequence *sequences, size_t n)
+struct rw_batch rw_rwkv7_pack(struct rw_rwkv7 *m, const struct rw_sequence *sequences, size_t n)
 {
     struct rw_batch batch = {.n_spans = n, .spans = m->scratch.spans};
     for (size_t i = 0; i < n; i++) {
@@ -267,16 +281,26 @@ static struct rw_batch pack(struct rw_rwkv7 *m, const struct rw_sequence *sequen
     return batch;
 }
 
-void rw_rwkv7_forward(struct rw_rwkv7 *m, const struct rw_sequence *sequences, size_t n)
+void rw_rwkv7_blocks(struct rw_rwkv7 *m, const struct rw_batch *batch, size_t begin, size_t end)
 {
-    struct rw_batch batch = pack(m, sequences, n);
-    rw_rwkv7_embed(m, m->scratch.ids, batch.tokens);
-    for (size_t l = 0; l < m->sizes.n_layer; l++) {
-        rw_rwkv7_time_mix_inputs(m, l, &batch);
-        rw_rwkv7_time_mix_output(m, l, &batch);
-        rw_rwkv7_channel_mix_inputs(m, l, &batch);
-        rw_rwkv7_channel_mix_output(m, l, &batch);
+    for (size_t l = begin; l < end; l++) {
+        rw_rwkv7_time_mix_inputs(m, l, batch);
+        rw_rwkv7_time_mix_output(m, l, batch);
+        rw_rwkv7_channel_mix_inputs(m, l, batch);
+        rw_rwkv7_channel_mix_output(m, l, batch);
     }
+}
+
+void rw_rwkv7_outputs(struct rw_rwkv7 *m, const struct rw_sequence *sequences, size_t n)
+{
     outputs_of_all(m, sequences, n);
     outputs_of_last(m, sequences, n);
+}
+
+void rw_rwkv7_forward(struct rw_rwkv7 *m, const struct rw_sequence *sequences, size_t n)
+{
+    struct rw_batch batch = rw_rwkv7_pack(m, sequences, n);
+    rw_rwkv7_embed(m, m->scratch.ids, batch.tokens);
+    rw_rwkv7_blocks(m, &batch, 0, m->sizes.n_layer);
+    rw_rwkv7_outputs(m, sequences, n);
 }

@@ -52,10 +52,11 @@ struct rw_rwkv7 {
     struct rw_sizes sizes;
     struct rw_state_layout layout;
     struct rw_rwkv7_weights weights;
+    size_t first; /* block whose state comes first in the states of sequences */
     size_t rank_w, rank_a, rank_v, rank_g; /* the largest of any block */
     float norm_eps;
     bool no_ln0;
-    struct rw_backend *backend;
+    struct rw_backend *backend;  /* at work */
     enum rw_precision precision; /* of training; else RW_PRECISION_F32: as the weights are */
     struct rw_rwkv7_scratch scratch;
     struct rw_observer observer; /* `see` is NULL: nobody looks */
@@ -66,15 +67,27 @@ struct rw_sequence {
     const int32_t *tokens;
     size_t count;                     /* ≥ 1 */
     float *state;                     /* advanced by the tokens */
-    float *all_logits, *all_hidden;   /* [count, V], [count, C]: of every token */
+    float *all_logits, *all_hidden;   /* [count, V], [count, C]: of every token; host memory */
     float *last_logits, *last_hidden; /* [V], [C]: of the last */
 };
 
-/* Take the activations of `tokens` tokens from an arena (measuring or real). */
-void rw_rwkv7_reserve(struct rw_rwkv7 *model, struct rw_arena *arena, size_t tokens);
+/* Take the activations of `tokens` tokens from arenas (measuring or real) of the backend's memory
+ * and of the host's. They may be one. */
+void rw_rwkv7_reserve(struct rw_rwkv7 *model, struct rw_arena *memory, struct rw_arena *host,
+                      size_t tokens);
 
 /* Evaluate sequences together; the sum of their counts is between 1 and the
  * tokens reserved. */
 void rw_rwkv7_forward(struct rw_rwkv7 *model, const struct rw_sequence *sequences, size_t n);
+
+/* The same in parts, of which one backend after the other does some, each with its activations and
+ * the sequences' states of its blocks. Pack the batch; embed its tokens into x; go through blocks
+ * [begin, end); from x to the outputs. Between backends x and v_first, [T, C], are carried over. */
+struct rw_batch rw_rwkv7_pack(struct rw_rwkv7 *model, const struct rw_sequence *sequences,
+                              size_t n);
+void rw_rwkv7_embed(struct rw_rwkv7 *model, const int32_t *ids, size_t n_tokens);
+void rw_rwkv7_blocks(struct rw_rwkv7 *model, const struct rw_batch *batch, size_t begin,
+                     size_t end);
+void rw_rwkv7_outputs(struct rw_rwkv7 *model, const struct rw_sequence *sequences, size_t n);
 
 #endif

@@ -6,9 +6,6 @@
 
 #include "model/rwkv7.h"
 
-/* x = LN0(embedding). */
-void rw_rwkv7_embed(struct rw_rwkv7 *m, const int32_t *ids, size_t n_tokens);
-
 /* From x to norm, mix, r, w, k, v (in block 0: v_first), a, g, gate, hw, ha, hv, hg; the shift in
  * the states. */
 void rw_rwkv7_time_mix_inputs(struct rw_rwkv7 *m, size_t l, const struct rw_batch *batch);

@@ -75,6 +75,57 @@ void rw_weights_bind(struct rw_rwkv7_weights *weights, const struct rw_params *p
     }
 }
 
+/* --- into a backend's memory -------------------------------------------------------------------
+ */
+
+static rwkv_status place_vector(const float **field, size_t n, struct rw_backend *be,
+                                rwkv_error *err)
+{
+    float *copy = be->ops->alloc(be, n);
+    if (!copy)
+        return rw_fail(err, RWKV_ERROR_MEMORY, "no memory on the device for a vector of %zu", n);
+    be->ops->upload(be, copy, *field, n);
+    *field = copy;
+    return RWKV_OK;
+}
+
+static rwkv_status place_param(const struct rw_param *param, void *owner, struct rw_backend *be,
+                               const struct rw_placing *placing, rwkv_error *err)
+{
+    uint8_t *field = (uint8_t *)owner + param->spec->offset;
+    enum rw_kind kind = param->spec->kind;
+    if (kind != RW_KIND_MATRIX && kind != RW_KIND_PAIR)
+        return place_vector((const float **)(void *)field, rw_tensor_elements(&param->tensor), be,
+                            err);
+    struct rw_placing how = *placing;
+    how.i8 = how.i8 && kind == RW_KIND_MATRIX; /* the pairs are small, and need their precision */
+    return be->ops->place(be, (struct rw_weight *)(void *)field, &how, err);
+}
+
+/* The block with which a parameter of the whole model goes; RW_NO_BLOCK: with the head. */
+static size_t companion(const struct rw_param *param)
+{
+    bool is_ln0 = param->spec == &rw_rwkv7_specs[RW_SPEC_ln0_weight] ||
+                  param->spec == &rw_rwkv7_specs[RW_SPEC_ln0_bias];
+    return is_ln0 ? 0 : RW_NO_BLOCK;
+}
+
+rwkv_status rw_weights_place(struct rw_rwkv7_weights *weights, const struct rw_params *params,
+                             size_t block, struct rw_backend *be, const struct rw_placing *placing,
+                             rwkv_error *err)
+{
+    for (size_t i = 0; i < params->n_params; i++) {
+        const struct rw_param *param = &params->params[i];
+        bool in_block = param->spec->in_block;
+        if (param->unused || param->spec == &rw_rwkv7_specs[RW_SPEC_emb] ||
+            (in_block ? param->block : companion(param)) != block)
+            continue;
+        void *owner = in_block ? (void *)&weights->blocks[block] : (void *)weights;
+        RW_TRY(place_param(param, owner, be, placing, err));
+    }
+    return RWKV_OK;
+}
+
 /* --- fingerprint ------------------------------------------------------------------------------ */
 
 #define SAMPLES 64 /* values of each matrix */

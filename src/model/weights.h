@@ -34,6 +34,14 @@ struct rw_rwkv7_weights {
 void rw_weights_bind(struct rw_rwkv7_weights *weights, const struct rw_params *params,
                      struct rw_arena *arena);
 
+/* Copy bound weights, of block `block` or with RW_NO_BLOCK the output norm and the head, into the
+ * memory of a backend that does not read the host's. With block 0 comes the norm of the embedding,
+ * which itself stays where it is. */
+#define RW_NO_BLOCK SIZE_MAX
+rwkv_status rw_weights_place(struct rw_rwkv7_weights *weights, const struct rw_params *params,
+                             size_t block, struct rw_backend *backend,
+                             const struct rw_placing *placing, rwkv_error *err);
+
 /* Hexadecimal SHA-256 over the sizes, all vectors as f32 and a fixed sample of every matrix's
  * values: the same for the same numbers in any container, quick for any size. */
 void rw_params_fingerprint(const struct rw_params *params, char out[65]);

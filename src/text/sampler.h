@@ -36,20 +36,23 @@
 #include <stdint.h>
 
 #include "rwkv.h"
+#include "text/candidates.h"
+
+struct rw_sampler;
 
 /* `options` are checked and copied; `vocab` is nullable and borrowed until the sampler is freed. */
 rwkv_status rw_sampler_new(const rwkv_sampler_options *options, const struct rwkv_vocab *vocab,
-                           size_t n_vocab, struct rwkv_sampler **out, rwkv_error *err);
-void rw_sampler_free(struct rwkv_sampler *sampler);
+                           size_t n_vocab, struct rw_sampler **out, rwkv_error *err);
+void rw_sampler_free(struct rw_sampler *sampler);
 
+/* Draw from logits [n_vocab], in memory for as many tokens that other samplers use as well. Only
+ * those tokens count whose bit in `allowed` [n_vocab / 64, rounded up] is set, at least one; NULL:
+ * all. Where options, logits and this leave nothing, the options give way, then the logits: it is
+ * always one of them. */
+int32_t rw_sampler_sample(struct rw_sampler *sampler, struct rw_candidates *memory,
+                          const float *logits, const uint64_t *allowed);
 /* As the public functions of these names. */
-int32_t rw_sampler_sample(struct rwkv_sampler *sampler, const float *logits); /* [n_vocab] */
-/* The same among some tokens only: those whose bit in `allowed` [n_vocab / 64, rounded up] is set,
- * at least one. Where options, logits and this leave nothing, the options give way, then the
- * logits: it is always one of them. NULL: all. */
-int32_t rw_sampler_sample_of(struct rwkv_sampler *sampler, const float *logits,
-                             const uint64_t *allowed);
-void rw_sampler_accept(struct rwkv_sampler *sampler, int32_t token);
-void rw_sampler_reset(struct rwkv_sampler *sampler);
+void rw_sampler_accept(struct rw_sampler *sampler, int32_t token);
+void rw_sampler_reset(struct rw_sampler *sampler);
 
 #endif

@@ -21,7 +21,7 @@ struct rw_sampling {
 
 static void reserve(struct rw_sampling *s, struct rw_arena *arena)
 {
-    rw_rwkv7_reserve(&s->model, arena, 1);
+    rw_rwkv7_reserve(&s->model, arena, arena, 1);
     s->blocks = rw_arena_take(arena, s->model.sizes.n_layer, sizeof *s->blocks);
     s->state = rw_arena_take(arena, s->model.layout.total, sizeof *s->state);
     s->logits = rw_arena_take(arena, s->model.sizes.n_vocab, sizeof *s->logits);
@@ -107,17 +107,20 @@ rwkv_status rw_sampling_text(struct rw_sampling *s, const float *values,
 {
     const rwkv_sampler_options how = {
         .temperature = TEMPERATURE, .top_p = TOP_P, .seed = options->seed};
-    struct rwkv_sampler *sampler = NULL;
+    struct rw_sampler *sampler = NULL;
+    struct rw_candidates *memory = rw_candidates_new(s->model.sizes.n_vocab);
     rwkv_status status;
     rw_str_reset(text);
     rw_str_adds(text, options->prompt);
     memset(s->state, 0, s->model.layout.total * sizeof *s->state);
     rw_parameters_bind_weights(s->parameters, values, &s->model.weights, s->blocks);
     RW_GO(rw_sampler_new(&how, vocab, s->model.sizes.n_vocab, &sampler, err));
+    if (!memory)
+        RW_GO(rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a sample of text"));
     RW_GO(feed_prompt(s, vocab, options, err));
     for (size_t i = 0; i < options->tokens && !cut(options); i++) {
         size_t size;
-        int32_t token = rw_sampler_sample(sampler, s->logits);
+        int32_t token = rw_sampler_sample(sampler, memory, s->logits, NULL);
         const char *bytes = rw_vocab_token(vocab, token, &size);
         if (token == 0)
             break;
@@ -129,5 +132,6 @@ rwkv_status rw_sampling_text(struct rw_sampling *s, const float *values,
         status = rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a sample of text");
 done:
     rw_sampler_free(sampler);
+    rw_candidates_free(memory);
     return status;
 }

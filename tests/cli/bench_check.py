@@ -9,8 +9,9 @@ import sys
 import xml.etree.ElementTree
 
 LIMITS = ("read", "f32", "bf16", "int8")
-ROW = {"work", "size", "passes", "tokens_per_second", "spread", "bytes_per_token", "ops_per_token",
-       "limit", "share", "joules_per_token", *(limit + "_share" for limit in LIMITS)}
+ROW = {"work", "size", "passes", "tokens_per_second", "mean_tokens_per_second", "spread",
+       "bytes_per_token", "ops_per_token", "limit", "share", "joules_per_token",
+       *(limit + "_share" for limit in LIMITS)}
 RUN = {"model", "threads", "limits", "load_seconds", "first_token_seconds", "peak_resident_bytes",
        "packing", "zeros", "rows", "context"}
 TRAINING = {"precision", "checkpoint", "context", "batch", "passes", "tokens_per_second", "spread",

@@ -90,4 +90,22 @@ static inline rwkv_session *new_session(rwkv_model *model)
     return s;
 }
 
+/* A session's state as bytes, to be freed. */
+static inline uint8_t *bytes_of(const rwkv_session *s)
+{
+    uint8_t *bytes = malloc(rwkv_session_state_size(s));
+    rwkv_session_state_write(s, bytes);
+    return bytes;
+}
+
+/* With the same logits. */
+static inline void assert_same(const rwkv_session *a, const rwkv_session *b)
+{
+    uint8_t *x = bytes_of(a), *y = bytes_of(b);
+    assert_int_equal(rwkv_session_state_size(a), rwkv_session_state_size(b));
+    assert_memory_equal(x, y, rwkv_session_state_size(a));
+    free(x);
+    free(y);
+}
+
 #endif

@@ -9,22 +9,6 @@
 static const int32_t text[] = {72, 101, 108, 108, 111, 44, 32, 119, 111, 114, 108, 100};
 #define N (sizeof text / sizeof text[0])
 
-static void assert_same(rwkv_session *a, rwkv_session *b)
-{
-    rwkv_model_info info;
-    size_t size = rwkv_session_state_size(a);
-    assert_int_equal(size, rwkv_session_state_size(b));
-    uint8_t *x = malloc(size), *y = malloc(size);
-    rwkv_session_state_write(a, x);
-    rwkv_session_state_write(b, y);
-    assert_memory_equal(x, y, size);
-    free(x);
-    free(y);
-    rwkv_model_get_info(rwkv_session_model(a), &info);
-    assert_memory_equal(rwkv_session_logits(a), rwkv_session_logits(b),
-                        info.n_vocab * sizeof(float));
-}
-
 static void copies_and_branches(void **state)
 {
     (void)state;

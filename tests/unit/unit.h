@@ -28,7 +28,10 @@ static inline const char *unit_source(char path[1024], const char *name)
 {
     const char *root = getenv("RWKV_SOURCE");
 
-    snprintf(path, 1024, "%s/%s", root ? root : ".", name);
+    if (name[0] == '/')
+        snprintf(path, 1024, "%s", name);
+    else
+        snprintf(path, 1024, "%s/%s", root ? root : ".", name);
     return path;
 }
 

@@ -93,16 +93,28 @@ static void deliver(struct rw_message *message)
     }
 }
 
-static void queue(struct rw_worker *w, struct rw_told *told)
+static void say(struct rw_worker *w, struct rw_told *told)
 {
-    pthread_mutex_lock(&w->lock);
     told->next = NULL;
-    *w->told_end = told;
-    w->told_end = &told->next;
+    *w->said_end = told;
+    w->said_end = &told->next;
+}
+
+/* Let the loop know what was said. Many events at once: were the loop woken by the first, the two
+ * threads would get in each other's way at every one that follows. */
+static void pass_on(struct rw_worker *w)
+{
+    if (!w->said)
+        return;
+    pthread_mutex_lock(&w->lock);
+    *w->told_end = w->said;
+    w->told_end = w->said_end;
     if (!w->posted)
         rw_loop_post(w->loop, &w->message);
     w->posted = true;
     pthread_mutex_unlock(&w->lock);
+    w->said = NULL;
+    w->said_end = &w->said;
 }
 
 void rw_job_tell(struct rw_worker *w, struct rw_job *job, const struct rw_job_event *event)
@@ -126,7 +138,7 @@ void rw_job_tell(struct rw_worker *w, struct rw_job *job, const struct rw_job_ev
     told->event.text = to + top + vector;
     if (event->text_size)
         memcpy(to + top + vector, event->text, event->text_size);
-    queue(w, told);
+    say(w, told);
 }
 
 void rw_job_end(struct rw_worker *w, struct rw_job *job, const struct rw_api_error *error)
@@ -250,7 +262,7 @@ static void tell_over(struct rw_worker *w, struct rw_job *job)
     told->event = (struct rw_job_event){.kind = RW_JOB_OVER};
     if (job->work->error.status)
         told->event.error = &job->work->error;
-    queue(w, told);
+    say(w, told);
 }
 
 /* Take out those that are over. */
@@ -347,6 +359,7 @@ static size_t step_batch(struct rw_worker *w, struct rw_active *a)
     count_step(w, &stats);
     while (rwkv_batch_next(a->served->batch, &event))
         rw_job_take(w, &event);
+    pass_on(w);
     if (stats.generated_tokens == 0)
         return chunk;
     size_t most = w->options.step_tokens ? w->options.step_tokens : chunk;
@@ -382,6 +395,7 @@ static void work_once(struct rw_worker *w)
     for (struct rw_active **at = &w->active; *at;) {
         struct rw_active *a = *at;
         work_for(w, a);
+        pass_on(w);
         if (a->waiting || a->working) {
             at = &a->next;
             continue;
@@ -407,6 +421,7 @@ static void *run(void *user)
         w->incoming_end = &w->incoming;
         pthread_mutex_unlock(&w->lock);
         sort_incoming(w, incoming);
+        pass_on(w);
         if (stop)
             return NULL;
         work_once(w);
@@ -426,6 +441,7 @@ rwkv_status rw_worker_new(struct rw_worker **out, struct rw_loop *loop,
     w->message.fn = deliver;
     w->incoming_end = &w->incoming;
     w->told_end = &w->told;
+    w->said_end = &w->said;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->more, NULL);
     if (pthread_create(&w->thread, NULL, run, w) != 0) {

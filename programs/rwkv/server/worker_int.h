@@ -78,8 +78,9 @@ struct rw_worker {
     bool posted, stop;
     struct rw_worker_stats stats;
 
-    struct rw_active *active; /* of the thread from here on */
-    float *logits;            /* [RW_SCORE_SLICE, V] */
+    struct rw_active *active;         /* of the thread from here on */
+    struct rw_told *said, **said_end; /* goes to `told` all at once */
+    float *logits;                    /* [RW_SCORE_SLICE, V] */
     size_t logits_size;
 };
 

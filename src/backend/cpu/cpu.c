@@ -118,10 +118,35 @@ static void cpu_release(struct rw_backend *be, float *p)
     rw_free(p);
 }
 
+static void cpu_clear(struct rw_backend *be, float *p, size_t floats)
+{
+    (void)be;
+    memset(p, 0, floats * sizeof(float));
+}
+
 static void cpu_copy(struct rw_backend *be, float *to, const float *from, size_t floats)
 {
     (void)be;
     memcpy(to, from, floats * sizeof(float));
+}
+
+struct rows_job {
+    float *const *to;
+    const float *from;
+    size_t floats;
+};
+
+static void copy_row(void *ctx, size_t row, size_t thread)
+{
+    (void)thread;
+    const struct rows_job *job = ctx;
+    memcpy(job->to[row], job->from + row * job->floats, job->floats * sizeof(float));
+}
+
+static void cpu_copy_rows(struct rw_backend *be, float *const *to, const float *from, size_t rows,
+                          size_t floats)
+{
+    rw_pool_each(rw_cpu(be)->pool, copy_row, &(struct rows_job){to, from, floats}, rows);
 }
 
 static void cpu_embed(struct rw_backend *be, float *x, const struct rw_weight *table,
@@ -225,13 +250,17 @@ static void cpu_each(struct rw_backend *be, rw_pool_piece_fn fn, void *ctx, size
 
 static const struct rw_backend_ops cpu_ops = {
     .name = "cpu",
+    .host_memory = true,
     .free = cpu_free,
     .scratch_bytes = cpu_scratch_bytes,
     .prepare = cpu_prepare,
     .alloc = cpu_alloc,
     .release = cpu_release,
+    .clear = cpu_clear,
+    .copy = cpu_copy,
     .upload = cpu_copy,
     .download = cpu_copy,
+    .download_rows = cpu_copy_rows,
     .embed = cpu_embed,
     .layer_norm = cpu_layer_norm,
     .norm_mix = cpu_norm_mix,
