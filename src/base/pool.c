@@ -80,7 +80,7 @@ static uint64_t region_of(uint64_t gate)
     return gate / ONE_REGION;
 }
 
-/* Wait for a region other than `seen`, or the end: `stop`, written before it, is then seen too. */
+/* Wait for a region other than `seen`, or the end, which is one that does not open. */
 static void wait_for_region(struct rw_pool *p, uint64_t seen)
 {
     for (size_t i = 0; i < p->spins; i++) {
@@ -96,7 +96,8 @@ static void wait_for_region(struct rw_pool *p, uint64_t seen)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* Enter the region if it is open; *seen becomes its number either way. */
+/* Enter the region if it is open; *seen becomes its number either way. If that is the end, `stop`,
+ * written before it, is seen as well. */
 static bool enter(struct rw_pool *p, uint64_t *seen)
 {
     uint64_t gate = atomic_load(&p->gate);
@@ -135,12 +136,12 @@ static void *work(void *arg)
     uint64_t seen = 0;
     for (;;) {
         wait_for_region(p, seen);
-        if (atomic_load(&p->stop))
-            return NULL;
         if (enter(p, &seen)) {
             take_part(p, w->index);
             leave(p);
         }
+        if (atomic_load(&p->stop)) /* asked now, since `seen` may be the end by now */
+            return NULL;
     }
 }
 

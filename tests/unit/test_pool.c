@@ -139,6 +139,31 @@ static void test_unused(void **state)
     rw_pool_free(NULL);
 }
 
+static void count_piece_only(void *ctx, size_t piece, size_t thread)
+{
+    size_t *pieces = ctx;
+
+    (void)thread;
+    pieces[piece]++;
+}
+
+/* The end follows a region at once: workers are anywhere between seeing that one and sleeping. None
+ * may take the end for a region that it was too late for, and sleep on. */
+static void test_freed_at_once(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 3000; i++) {
+        struct rw_pool *pool = rw_pool_new(2 + i % 15);
+        size_t pieces[MANY] = {0};
+
+        assert_non_null(pool);
+        rw_pool_each(pool, count_piece_only, pieces, MANY);
+        rw_pool_free(pool);
+        for (size_t piece = 0; piece < MANY; piece++)
+            assert_int_equal(pieces[piece], 1);
+    }
+}
+
 static void test_limits(void **state)
 {
     size_t threads = rw_pool_default_threads();
@@ -175,7 +200,7 @@ int main(void)
         cmocka_unit_test(test_regions_at_once), cmocka_unit_test(test_regions_after_sleep),
         cmocka_unit_test(test_pieces),          cmocka_unit_test(test_pieces_and_parts),
         cmocka_unit_test(test_unused),          cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_freed_at_once),   cmocka_unit_test(test_shares),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

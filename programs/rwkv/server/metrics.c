@@ -175,6 +175,10 @@ static void write_store(struct rw_server *server, struct rw_str *to)
     one(to, "store_misses_total", "counter", "Prompts of which nothing was", (double)s.misses);
     one(to, "store_memory_bytes", "gauge", "Memory of remembered states", (double)s.memory_bytes);
     one(to, "store_disk_bytes", "gauge", "Files of states", (double)s.disk_bytes);
+    one(to, "store_memory_states", "gauge", "Remembered states in memory",
+        (double)s.memory_entries);
+    one(to, "store_disk_states", "gauge", "Remembered states on disk, also if in memory too",
+        (double)s.disk_entries);
     one(to, "store_named_states", "gauge", "States kept by name", (double)s.named);
     one(to, "store_evictions_total", "counter", "Remembered states that left the memory",
         (double)s.evictions);
