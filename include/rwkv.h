@@ -215,7 +215,24 @@ typedef struct rwkv_model_info {
     char fingerprint[65];   /* hexadecimal SHA-256 that states carry: equal for equal weights,
                                whatever the file format */
     char vocab[160];        /* where the vocabulary came from, or "" if none was found */
+    char placement[512];    /* which layers run where: "cuda fp16: 10 blocks; cpu fp32: 2 blocks
+                               and the head" */
 } rwkv_model_info;
+
+/* A GPU that the strategy can name, as "cuda" and its index. */
+typedef struct rwkv_gpu {
+    char name[128];
+    char capability[16]; /* the generation: "9.0" */
+    uint64_t memory_bytes;
+    uint64_t free_bytes; /* of them, not in use now by any program */
+} rwkv_gpu;
+
+/* How many there are. RWKV_ERROR_UNSUPPORTED says why none can be used: no plugin librwkv-cuda.so
+ * (the environment variable RWKV_CUDA_PLUGIN may name it), one of another build, no driver. */
+RWKV_API rwkv_status rwkv_gpu_count(size_t *n, rwkv_error *err);
+
+/* RWKV_ERROR_ARGUMENT if there is no GPU `index`. */
+RWKV_API rwkv_status rwkv_gpu_describe(size_t index, rwkv_gpu *out, rwkv_error *err);
 
 /* Open the model in `path`: a .pth, .safetensors or .gguf file, the .index.json of a sharded one,
  * or a Hugging Face folder. The file is mapped and must not change while the model is open. The

@@ -167,6 +167,7 @@ typedef struct rwkv_store_stats {
     uint64_t disk_limit;     /* as in the options */
     uint64_t memory_entries; /* remembered states in memory */
     uint64_t disk_entries;   /* remembered states on disk; some are in memory too */
+    uint64_t leaving;        /* remembered states on their way to disk now */
     uint64_t named;          /* states kept by name */
     uint64_t evictions;      /* remembered states that left the memory */
     uint64_t dropped;        /* among them, those that are not on disk either */

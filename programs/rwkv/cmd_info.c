@@ -113,6 +113,43 @@ static void print_metadata(rwkv_file *file)
     }
 }
 
+static void print_gpus(void)
+{
+    rwkv_error err = {0};
+    size_t n;
+    if (rwkv_gpu_count(&n, &err) != RWKV_OK)
+        rw_outf("  GPU         none: %s\n", err.message);
+    for (size_t i = 0; i < n; i++) {
+        rwkv_gpu gpu;
+        if (rwkv_gpu_describe(i, &gpu, &err) == RWKV_OK)
+            rw_outf("  cuda:%-6zu %s (%s), %s free of %s\n", i, gpu.name, gpu.capability,
+                    rw_show_bytes(gpu.free_bytes).text, rw_show_bytes(gpu.memory_bytes).text);
+        else
+            rw_outf("  cuda:%-6zu %s\n", i, err.message);
+    }
+}
+
+static void json_gpus(struct rw_json *j)
+{
+    rwkv_error err = {0};
+    size_t n;
+    if (rwkv_gpu_count(&n, &err) != RWKV_OK)
+        rw_json_text(j, "no_gpus", err.message);
+    rw_json_open(j, "gpus", RW_JSON_ARRAY, RW_JSON_LINES);
+    for (size_t i = 0; i < n; i++) {
+        rwkv_gpu gpu;
+        rw_json_open(j, NULL, RW_JSON_OBJECT, RW_JSON_INLINE);
+        if (rwkv_gpu_describe(i, &gpu, &err) != RWKV_OK)
+            rw_json_text(j, "error", err.message);
+        rw_json_text(j, "name", gpu.name);
+        rw_json_text(j, "capability", gpu.capability);
+        rw_json_u64(j, "memory_bytes", gpu.memory_bytes);
+        rw_json_u64(j, "free_bytes", gpu.free_bytes);
+        rw_json_close(j);
+    }
+    rw_json_close(j);
+}
+
 static void print_model(const struct info *args, const rwkv_model_info *m, rwkv_file *file)
 {
     rw_outf("%-14s%s\n", "file", rw_model_name(args->model_args.path));
@@ -142,9 +179,10 @@ static void print_model(const struct info *args, const rwkv_model_info *m, rwkv_
     rw_outf("  operations  %s\n", rw_show_count((double)m->token_flops).text);
     rw_outs("\nwhere it would run\n");
     int threads = thread_count(args, m);
-    rw_outf(
-        "  processor   all %zu layers: %d thread%s, %s instructions (this machine's best: %s)\n",
-        m->n_layer, threads, threads == 1 ? "" : "s", cpu_name(m), rw_cpu_name(rw_cpu_detect()));
+    rw_outf("  layers      %s\n", m->placement);
+    rw_outf("  processor   %d thread%s, %s instructions (this machine's best: %s)\n", threads,
+            threads == 1 ? "" : "s", cpu_name(m), rw_cpu_name(rw_cpu_detect()));
+    print_gpus();
     if (file)
         print_metadata(file);
 }
@@ -176,6 +214,8 @@ static rwkv_status json_model(const struct info *args, const rwkv_model_info *m,
     rw_json_u64(&j, "threads", (uint64_t)thread_count(args, m));
     rw_json_u64(&j, "available_bytes", rw_env_memory_available());
     rw_json_close(&j);
+    rw_json_text(&j, "placement", m->placement);
+    json_gpus(&j);
     rw_json_close(&j);
     return rw_json_print(&j, err);
 }

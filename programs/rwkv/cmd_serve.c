@@ -240,7 +240,13 @@ static void show_settings(const struct serve *s)
 static rwkv_status run(struct serve *s, rwkv_error *err)
 {
     struct rw_server *server = NULL;
+    const char *strategy = s->model_args.options.strategy;
     fill_options(s);
+    if (strategy && strstr(strategy, "cuda") && s->options.sandbox)
+        return rw_fail(err, RWKV_ERROR_ARGUMENT,
+                       "--strategy '%s': the sandbox lets nobody use a GPU: wanted --no-sandbox "
+                       "with it",
+                       strategy);
     if (s->check) {
         RW_TRY(rw_server_check(&s->options, err));
         show_settings(s);

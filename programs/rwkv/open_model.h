@@ -16,6 +16,7 @@ struct rw_model_args {
 #define RW_RUNNING_OPTIONS(a)                                                       \
     {"threads", 't', RW_OPTION_INT, &(a)->options.threads, .min = 1, .max = 256},   \
         {"cpu", 0, RW_OPTION_CALL, &(a)->options.cpu, .parse = rw_parse_cpu},       \
+        {"strategy", 0, RW_OPTION_TEXT, &(a)->options.strategy},                    \
         {"chunk", 0, RW_OPTION_SIZE, &(a)->options.chunk, .min = 1, .max = 4096},   \
         {"memory-limit", 0, RW_OPTION_BYTES, &(a)->options.memory_limit},           \
         {"zeros", 0, RW_OPTION_CALL, &(a)->options.zeros, .parse = rw_parse_zeros}, \

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/api_int.h"
+#include "backend/plugin.h"
 #include "base/alloc.h"
 #include "engine/engine.h"
 
@@ -41,6 +42,18 @@ rwkv_status rwkv_model_plan(const char *path, const rwkv_model_options *options,
     REQUIRE(path && info);
     RW_TRY(rw_file_open(&file, path, err));
     return rw_model_plan(file, options ? options : &defaults, info, err);
+}
+
+rwkv_status rwkv_gpu_count(size_t *n, rwkv_error *err)
+{
+    REQUIRE(n);
+    return rw_plugin_count(n, err);
+}
+
+rwkv_status rwkv_gpu_describe(size_t index, rwkv_gpu *out, rwkv_error *err)
+{
+    REQUIRE(out);
+    return rw_plugin_describe(index, out, err);
 }
 
 void rwkv_model_close(rwkv_model *model)

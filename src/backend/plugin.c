@@ -37,14 +37,37 @@ rwkv_status rw_plugin_find(const struct rw_plugin **out, rwkv_error *err)
     return status;
 }
 
-rwkv_status rw_backend_cuda_new(struct rw_backend **out, size_t index, rwkv_error *err)
+rwkv_status rw_plugin_count(size_t *n, rwkv_error *err)
 {
     const struct rw_plugin *p;
-    size_t n;
+    *n = 0;
     RW_TRY(rw_plugin_find(&p, err));
-    RW_TRY(p->count(&n, err));
+    return p->count(n, err);
+}
+
+/* The plugin, if it has a device `index`. */
+static rwkv_status find_with(const struct rw_plugin **out, size_t index, rwkv_error *err)
+{
+    size_t n;
+    RW_TRY(rw_plugin_find(out, err));
+    RW_TRY((*out)->count(&n, err));
     if (index >= n)
         return rw_fail(err, RWKV_ERROR_ARGUMENT, "cuda:%zu: wanted one of the %zu devices here",
                        index, n);
+    return RWKV_OK;
+}
+
+rwkv_status rw_plugin_describe(size_t index, rwkv_gpu *out, rwkv_error *err)
+{
+    const struct rw_plugin *p;
+    *out = (rwkv_gpu){0};
+    RW_TRY(find_with(&p, index, err));
+    return p->describe(index, out, err);
+}
+
+rwkv_status rw_backend_cuda_new(struct rw_backend **out, size_t index, rwkv_error *err)
+{
+    const struct rw_plugin *p;
+    RW_TRY(find_with(&p, index, err));
     return p->open(out, index, err);
 }

@@ -14,24 +14,22 @@
 #define RW_PLUGIN_ABI 1
 #define RW_PLUGIN_SYMBOL "rw_cuda_plugin"
 
-struct rw_device_info {
-    char name[128];
-    char capability[16]; /* "9.0" */
-    uint64_t memory_bytes, free_bytes;
-};
-
 struct rw_plugin {
     uint32_t abi;
     size_t ops_bytes;    /* sizeof(struct rw_backend_ops) */
     const char *version; /* RW_VERSION of its build */
     /* How many devices there are; an error says why none can be used. */
     rwkv_status (*count)(size_t *n, rwkv_error *err);
-    rwkv_status (*describe)(size_t index, struct rw_device_info *out, rwkv_error *err);
+    rwkv_status (*describe)(size_t index, rwkv_gpu *out, rwkv_error *err);
     rwkv_status (*open)(struct rw_backend **out, size_t index, rwkv_error *err);
 };
 
 /* The plugin; an error says what was looked for and what was wrong with it. */
 rwkv_status rw_plugin_find(const struct rw_plugin **out, rwkv_error *err);
+
+/* As rwkv_gpu_count and rwkv_gpu_describe. */
+rwkv_status rw_plugin_count(size_t *n, rwkv_error *err);
+rwkv_status rw_plugin_describe(size_t index, rwkv_gpu *out, rwkv_error *err);
 
 /* Open a GPU. */
 rwkv_status rw_backend_cuda_new(struct rw_backend **out, size_t index, rwkv_error *err);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/stages.h"
 
+#include <stdio.h>
+
 #include "backend/plugin.h"
 #include "base/alloc.h"
 #include "base/status.h"
@@ -43,6 +45,28 @@ static rwkv_status make_stages(struct rwkv_model *m, rwkv_error *err)
     return RWKV_OK;
 }
 
+/* Say in the model's info which layers go to which step. What there is no room for is left out. */
+static void describe(struct rwkv_model *m)
+{
+    const struct rw_stages *s = &m->stages;
+    char *to = m->info.placement;
+    size_t n_layer = m->info.n_layer, room = sizeof m->info.placement, used = 0;
+    for (size_t l = 0, next; l <= n_layer && used < room; l = next) {
+        char name[32];
+        bool first = l == 0;
+        for (next = l; next <= n_layer && s->places[next].step == s->places[l].step;)
+            next++;
+        size_t blocks = RW_MIN(next, n_layer) - l;
+        rw_step_name(&s->strategy.steps[s->places[l].step], name);
+        used += (size_t)snprintf(to + used, room - used, "%s%s:", first ? "" : "; ", name);
+        if (blocks && used < room)
+            used += (size_t)snprintf(to + used, room - used, " %zu block%s", blocks,
+                                     blocks == 1 ? "" : "s");
+        if (next > n_layer && used < room)
+            used += (size_t)snprintf(to + used, room - used, "%s the head", blocks ? " and" : "");
+    }
+}
+
 rwkv_status rw_stages_open(struct rwkv_model *m, const rwkv_model_options *options, rwkv_error *err)
 {
     struct rw_stages *s = &m->stages;
@@ -60,6 +84,7 @@ rwkv_status rw_stages_open(struct rwkv_model *m, const rwkv_model_options *optio
     if (!s->places || !s->stages)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for %zu layers", n);
     rw_strategy_place(&s->strategy, n, s->places);
+    describe(m);
     return make_stages(m, err);
 }
 

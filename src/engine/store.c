@@ -126,6 +126,7 @@ void rw_store_get_stats(struct rwkv_store *store, rwkv_store_stats *stats)
     pthread_mutex_lock(&store->lock);
     *stats = store->stats;
     stats->memory_bytes = store->bytes + store->named_bytes;
+    stats->leaving = store->lists[RW_LIST_LEAVING].n + store->writing;
     pthread_mutex_unlock(&store->lock);
     stats->memory_limit = store->options.memory_bytes;
     stats->named = totals.named;

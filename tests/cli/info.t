@@ -27,7 +27,9 @@ What a model is and needs.
     operations  * (glob)
   
   where it would run
-    processor   all 2 layers: 1 thread, ref instructions (this machine's best: *) (glob)
+    layers      cpu fp32: 2 blocks and the head
+    processor   1 thread, ref instructions (this machine's best: *) (glob)
+    GPU         none: cuda: cannot open the plugin: ./plugin.so: cannot open shared object file: No such file or directory
   
   metadata
     general.architecture = rwkv7

@@ -92,6 +92,8 @@ def make_environment(folder):
     keep = {name: os.environ[name] for name in os.environ if name.endswith("SAN_OPTIONS")}
     return {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(folder), "LC_ALL": "C.UTF-8",
             "TERM": "dumb", "SHARED": str(shared), "SOURCE": str(source),
+            "RWKV_CUDA_PLUGIN": "./plugin.so",
+            "FAR_PLUGIN": os.environ.get("RWKV_FAR_PLUGIN", "/absent"),
             "DATA": str(source / "tests" / "data"), "CASE": str(source / "tests" / "cli"), **keep}
 
 

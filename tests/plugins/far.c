@@ -194,10 +194,10 @@ static rwkv_status far_count(size_t *n, rwkv_error *err)
     return RWKV_OK;
 }
 
-static rwkv_status far_describe(size_t index, struct rw_device_info *out, rwkv_error *err)
+static rwkv_status far_describe(size_t index, rwkv_gpu *out, rwkv_error *err)
 {
     (void)err;
-    *out = (struct rw_device_info){.memory_bytes = BYTES, .free_bytes = BYTES};
+    *out = (rwkv_gpu){.memory_bytes = BYTES, .free_bytes = BYTES};
     snprintf(out->name, sizeof out->name, "far memory %zu", index);
     snprintf(out->capability, sizeof out->capability, "0.0");
     return RWKV_OK;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CUDA backend, on a device that tests/plugins/emulator pretends to be: near the CPU, as far as
- * the numbers allow that are multiplied; and the same request gives the same bytes, alone or in a
- * batch, whole or split.
+ * The CUDA backend, on a device that tests/plugins/emulator pretends to be or, given `device`, on
+ * what is here: near the CPU, as far as the numbers allow that are multiplied; and the same request
+ * gives the same bytes, alone or in a batch, whole or split.
  */
 #include "unit.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "backend/plugin.h"
 #include "base/status.h"
 #include "models.h"
 #include "rwkv_quantize.h"
@@ -16,6 +18,8 @@
 static const int32_t text[] = {72, 101, 108, 108, 111, 44, 32, 119, 111, 114, 108, 100};
 #define N RW_COUNT(text)
 #define MOST_LOGITS 256
+
+static size_t n_devices;
 
 static rwkv_model *open_with(const char *name, const char *strategy, size_t chunk)
 {
@@ -104,9 +108,14 @@ static void test_block_types(void **state)
 }
 
 /* Token by token, in chunks, among others, and on two devices. */
-static void check_same_bytes(const char *strategy, const char *split)
+static void check_same_bytes(const char *strategy, const char *rest)
 {
     enum { SESSIONS = 7 };
+    char split[64];
+    if (n_devices > 1)
+        snprintf(split, sizeof split, "%s %s", strategy, rest);
+    else /* the same one twice */
+        snprintf(split, sizeof split, "%s *1 -> %s", strategy, strategy);
     rwkv_model *m = open_with(SMALL_F32, strategy, 40), *two = open_with(SMALL_F32, split, 5);
     rwkv_segment segments[SESSIONS];
     rwkv_session *steps = new_session(m), *parts = new_session(two);
@@ -129,21 +138,39 @@ static void check_same_bytes(const char *strategy, const char *split)
 static void test_same_bytes(void **state)
 {
     (void)state;
-    check_same_bytes("cuda fp32", "cuda fp32 *1 -> cuda:1 fp32");
-    check_same_bytes("cuda fp16", "cuda fp16 *2 -> cuda:1 fp16");
-    check_same_bytes("cuda bf16", "cuda:1 bf16 *1 -> cuda bf16");
-    check_same_bytes("cuda fp16i8", "cuda fp16i8 *1 -> cuda:1 fp16i8");
+    check_same_bytes("cuda fp32", "*1 -> cuda:1 fp32");
+    check_same_bytes("cuda fp16", "*2 -> cuda:1 fp16");
+    check_same_bytes("cuda bf16", "*1 -> cuda:1 bf16");
+    check_same_bytes("cuda fp16i8", "*1 -> cuda:1 fp16i8");
 }
 
-int main(void)
+/* Why there is no device to test on, or NULL. The plugin itself must be right in any case. */
+static const char *missing(const char *variable, rwkv_error *err)
 {
-    const char *plugin = getenv("RWKV_EMULATED_PLUGIN");
-    if (!plugin) {
-        fprintf(stderr, "skipped: RWKV_EMULATED_PLUGIN names no plugin (no C++ compiler, or a "
-                        "sanitizer)\n");
+    const struct rw_plugin *plugin;
+    const char *path = getenv(variable);
+    if (!path) {
+        snprintf(err->message, sizeof err->message,
+                 "%s names no plugin (no compiler for it, or a sanitizer)", variable);
+        return err->message;
+    }
+    setenv("RWKV_CUDA_PLUGIN", path, 1);
+    if (rw_plugin_find(&plugin, err) != RWKV_OK) {
+        fprintf(stderr, "%s\n", err->message);
+        exit(1);
+    }
+    return plugin->count(&n_devices, err) == RWKV_OK ? NULL : err->message;
+}
+
+int main(int argc, char **argv)
+{
+    bool real = argc > 1 && strcmp(argv[1], "device") == 0;
+    rwkv_error err;
+    const char *why = missing(real ? "RWKV_BUILT_PLUGIN" : "RWKV_EMULATED_PLUGIN", &err);
+    if (why) {
+        fprintf(stderr, "skipped: %s\n", why);
         return 77;
     }
-    setenv("RWKV_CUDA_PLUGIN", plugin, 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_near_the_cpu),
         cmocka_unit_test(test_block_types),

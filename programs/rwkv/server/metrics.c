@@ -179,6 +179,8 @@ static void write_store(struct rw_server *server, struct rw_str *to)
         (double)s.memory_entries);
     one(to, "store_disk_states", "gauge", "Remembered states on disk, also if in memory too",
         (double)s.disk_entries);
+    one(to, "store_leaving_states", "gauge", "Remembered states on their way to disk",
+        (double)s.leaving);
     one(to, "store_named_states", "gauge", "States kept by name", (double)s.named);
     one(to, "store_evictions_total", "counter", "Remembered states that left the memory",
         (double)s.evictions);

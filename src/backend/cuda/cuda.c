@@ -366,7 +366,7 @@ static rwkv_status cuda_count(size_t *n, rwkv_error *err)
     return status == cudaSuccess ? RWKV_OK : refuse(status, "no device can be used", err);
 }
 
-static rwkv_status cuda_describe(size_t index, struct rw_device_info *out, rwkv_error *err)
+static rwkv_status cuda_describe(size_t index, rwkv_gpu *out, rwkv_error *err)
 {
     struct cudaDeviceProp prop;
     size_t available = 0, total = 0;
@@ -377,7 +377,7 @@ static rwkv_status cuda_describe(size_t index, struct rw_device_info *out, rwkv_
         status = cudaMemGetInfo(&available, &total);
     if (status != cudaSuccess)
         return refuse(status, "a device cannot be asked", err);
-    *out = (struct rw_device_info){.memory_bytes = total, .free_bytes = available};
+    *out = (rwkv_gpu){.memory_bytes = total, .free_bytes = available};
     snprintf(out->name, sizeof out->name, "%s", prop.name);
     snprintf(out->capability, sizeof out->capability, "%d.%d", prop.major, prop.minor);
     return RWKV_OK;
