@@ -125,6 +125,12 @@ struct rw_backend_ops {
      * end: `w` then describes the copy. NULL: matrices are read where they lie. */
     rwkv_status (*place)(struct rw_backend *be, struct rw_weight *w,
                          const struct rw_placing *placing, rwkv_error *err);
+    /* With `place`: the bytes that it would take, whatever w->data is; how much of the device's
+     * memory nobody uses now; and which heads the recurrence is there for. */
+    uint64_t (*placed_bytes)(const struct rw_backend *be, const struct rw_weight *w,
+                             const struct rw_placing *placing);
+    uint64_t (*free_bytes)(struct rw_backend *be);
+    bool (*has_head_size)(const struct rw_backend *be, size_t head_size);
 
     /* From any thread: */
     float *(*alloc)(struct rw_backend *be, size_t floats); /* zeroed; NULL: no memory */

@@ -11,7 +11,7 @@
 
 #include "backend/backend.h"
 
-#define RW_PLUGIN_ABI 1
+#define RW_PLUGIN_ABI 2
 #define RW_PLUGIN_SYMBOL "rw_cuda_plugin"
 
 struct rw_plugin {

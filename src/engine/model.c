@@ -233,6 +233,7 @@ rwkv_status rw_model_new(struct rw_file *file, const rwkv_model_options *options
         RW_GO(rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a model"));
     RW_GO(prepare(m, options, err));
     RW_GO(check_memory(m, options->memory_limit, err));
+    RW_GO(rw_stages_check(m, err));
     RW_GO(load(m, options, err));
     rw_packing_opened(m);
 done:

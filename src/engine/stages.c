@@ -154,14 +154,79 @@ static rwkv_status take_scratch(struct rwkv_model *m, struct rw_stage *stage, rw
     return status ? rw_fail_within(err, status, "%s", m->file->path) : RWKV_OK;
 }
 
-static rwkv_status place_layer(struct rwkv_model *m, struct rw_backend *be, size_t l,
-                               rwkv_error *err)
+static struct rw_placing placing_of(const struct rwkv_model *m, size_t l)
 {
     const struct rw_place *place = &m->stages.places[l];
     const struct rw_step *step = &m->stages.strategy.steps[place->step];
-    const struct rw_placing how = {step->numbers, step->i8, place->streamed};
-    rwkv_status status = rw_weights_place(&m->rwkv7.weights, &m->params,
-                                          l < m->info.n_layer ? l : RW_NO_BLOCK, be, &how, err);
+    return (struct rw_placing){step->numbers, step->i8, place->streamed};
+}
+
+static size_t block_of(const struct rwkv_model *m, size_t l)
+{
+    return l < m->info.n_layer ? l : RW_NO_BLOCK;
+}
+
+/* What a device's layers take of its memory. */
+struct share {
+    uint64_t weights, scratch, state;
+    size_t layers;
+};
+
+static void add_stage(struct rwkv_model *m, struct rw_stage *stage, struct share *share)
+{
+    struct rw_arena memory = {0}, host = {0};
+    reserve(m, stage, &memory, &host);
+    share->scratch += memory.used;
+    share->state += (stage->end - stage->first) * (m->info.state_bytes / m->info.n_layer);
+    share->layers += stage->end - stage->first + stage->head;
+    for (size_t l = stage->first; l < stage->end + stage->head; l++) {
+        struct rw_placing how = placing_of(m, l);
+        share->weights += rw_weights_placed_bytes(&m->params, block_of(m, l), stage->backend, &how);
+    }
+}
+
+static double mib(uint64_t bytes)
+{
+    return (double)bytes / (1 << 20);
+}
+
+static rwkv_status check_device(struct rwkv_model *m, const struct rw_stage_device *device,
+                                rwkv_error *err)
+{
+    const struct rw_backend_ops *ops = device->backend->ops;
+    struct share share = {0};
+    if (!ops->has_head_size(device->backend, m->info.head_size))
+        return rw_fail(err, RWKV_ERROR_UNSUPPORTED,
+                       "%s: cuda:%d: heads of %zu channels are computed on the CPU only",
+                       m->file->path, device->index, m->info.head_size);
+    for (size_t i = 0; i < m->stages.n; i++)
+        if (m->stages.stages[i].backend == device->backend)
+            add_stage(m, &m->stages.stages[i], &share);
+    uint64_t wanted = share.weights + share.scratch + share.state;
+    uint64_t available = ops->free_bytes(device->backend);
+    if (wanted > available)
+        return rw_fail(err, RWKV_ERROR_MEMORY,
+                       "%s: not enough memory on cuda:%d: %zu of %zu layers %.2f MiB + scratch "
+                       "%.2f MiB + one state %.2f MiB = %.2f MiB, free are %.2f MiB (%s)",
+                       m->file->path, device->index, share.layers, m->info.n_layer + 1,
+                       mib(share.weights), mib(share.scratch), mib(share.state), mib(wanted),
+                       mib(available), m->info.placement);
+    return RWKV_OK;
+}
+
+rwkv_status rw_stages_check(struct rwkv_model *m, rwkv_error *err)
+{
+    for (size_t i = 0; i < m->stages.n_devices; i++)
+        RW_TRY(check_device(m, &m->stages.devices[i], err));
+    return RWKV_OK;
+}
+
+static rwkv_status place_layer(struct rwkv_model *m, struct rw_backend *be, size_t l,
+                               rwkv_error *err)
+{
+    const struct rw_placing how = placing_of(m, l);
+    rwkv_status status =
+        rw_weights_place(&m->rwkv7.weights, &m->params, block_of(m, l), be, &how, err);
     return status ? rw_fail_within(err, status, "%s", m->file->path) : RWKV_OK;
 }
 

@@ -44,6 +44,9 @@ rwkv_status rw_stages_open(struct rwkv_model *model, const rwkv_model_options *o
                            rwkv_error *err);
 /* Bytes of the host's memory for activations. */
 uint64_t rw_stages_scratch(struct rwkv_model *model);
+/* Fails if a device has no room for its layers, activations and the state of one session, or cannot
+ * compute the model. Nothing need be loaded. */
+rwkv_status rw_stages_check(struct rwkv_model *model, rwkv_error *err);
 /* The weights are bound: copy them to their devices and take the memory of activations. */
 rwkv_status rw_stages_load(struct rwkv_model *model, rwkv_error *err);
 void rw_stages_close(struct rwkv_model *model);

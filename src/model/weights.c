@@ -89,19 +89,6 @@ static rwkv_status place_vector(const float **field, size_t n, struct rw_backend
     return RWKV_OK;
 }
 
-static rwkv_status place_param(const struct rw_param *param, void *owner, struct rw_backend *be,
-                               const struct rw_placing *placing, rwkv_error *err)
-{
-    uint8_t *field = (uint8_t *)owner + param->spec->offset;
-    enum rw_kind kind = param->spec->kind;
-    if (kind != RW_KIND_MATRIX && kind != RW_KIND_PAIR)
-        return place_vector((const float **)(void *)field, rw_tensor_elements(&param->tensor), be,
-                            err);
-    struct rw_placing how = *placing;
-    how.i8 = how.i8 && kind == RW_KIND_MATRIX; /* the pairs are small, and need their precision */
-    return be->ops->place(be, (struct rw_weight *)(void *)field, &how, err);
-}
-
 /* The block with which a parameter of the whole model goes; RW_NO_BLOCK: with the head. */
 static size_t companion(const struct rw_param *param)
 {
@@ -110,17 +97,65 @@ static size_t companion(const struct rw_param *param)
     return is_ln0 ? 0 : RW_NO_BLOCK;
 }
 
+static bool goes_with(const struct rw_param *param, size_t block)
+{
+    return !param->unused && param->spec != &rw_rwkv7_specs[RW_SPEC_emb] &&
+           (param->spec->in_block ? param->block : companion(param)) == block;
+}
+
+static bool is_matrix(const struct rw_param *param)
+{
+    return param->spec->kind == RW_KIND_MATRIX || param->spec->kind == RW_KIND_PAIR;
+}
+
+/* The pairs are small, and need their precision. */
+static struct rw_placing placing_of(const struct rw_param *param, const struct rw_placing *placing)
+{
+    struct rw_placing how = *placing;
+    how.i8 = how.i8 && param->spec->kind == RW_KIND_MATRIX;
+    return how;
+}
+
+static rwkv_status place_param(const struct rw_param *param, void *owner, struct rw_backend *be,
+                               const struct rw_placing *placing, rwkv_error *err)
+{
+    uint8_t *field = (uint8_t *)owner + param->spec->offset;
+    if (!is_matrix(param))
+        return place_vector((const float **)(void *)field, rw_tensor_elements(&param->tensor), be,
+                            err);
+    struct rw_placing how = placing_of(param, placing);
+    return be->ops->place(be, (struct rw_weight *)(void *)field, &how, err);
+}
+
+uint64_t rw_weights_placed_bytes(const struct rw_params *params, size_t block,
+                                 const struct rw_backend *be, const struct rw_placing *placing)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < params->n_params; i++) {
+        const struct rw_param *param = &params->params[i];
+        struct rw_arena measured = {0};
+        if (!goes_with(param, block))
+            continue;
+        if (is_matrix(param)) {
+            struct rw_weight w = bind_matrix(param, &measured);
+            struct rw_placing how = placing_of(param, placing);
+            bytes += be->ops->placed_bytes(be, &w, &how);
+        } else {
+            bytes += rw_tensor_elements(&param->tensor) * sizeof(float);
+        }
+    }
+    return bytes;
+}
+
 rwkv_status rw_weights_place(struct rw_rwkv7_weights *weights, const struct rw_params *params,
                              size_t block, struct rw_backend *be, const struct rw_placing *placing,
                              rwkv_error *err)
 {
     for (size_t i = 0; i < params->n_params; i++) {
         const struct rw_param *param = &params->params[i];
-        bool in_block = param->spec->in_block;
-        if (param->unused || param->spec == &rw_rwkv7_specs[RW_SPEC_emb] ||
-            (in_block ? param->block : companion(param)) != block)
+        if (!goes_with(param, block))
             continue;
-        void *owner = in_block ? (void *)&weights->blocks[block] : (void *)weights;
+        void *owner = param->spec->in_block ? (void *)&weights->blocks[block] : (void *)weights;
         RW_TRY(place_param(param, owner, be, placing, err));
     }
     return RWKV_OK;

@@ -41,6 +41,10 @@ void rw_weights_bind(struct rw_rwkv7_weights *weights, const struct rw_params *p
 rwkv_status rw_weights_place(struct rw_rwkv7_weights *weights, const struct rw_params *params,
                              size_t block, struct rw_backend *backend,
                              const struct rw_placing *placing, rwkv_error *err);
+/* How many bytes of its memory that takes. Nothing need be bound. */
+uint64_t rw_weights_placed_bytes(const struct rw_params *params, size_t block,
+                                 const struct rw_backend *backend,
+                                 const struct rw_placing *placing);
 
 /* Hexadecimal SHA-256 over the sizes, all vectors as f32 and a fixed sample of every matrix's
  * values: the same for the same numbers in any container, quick for any size. */

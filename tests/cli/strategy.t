@@ -54,3 +54,10 @@ What cannot be.
   $ rwkv serve --strategy 'cuda fp32' --check
   ! rwkv: --strategy 'cuda fp32': the sandbox lets nobody use a GPU: wanted --no-sandbox with it
   [1]
+
+A device without the room for its layers is refused before anything is loaded.
+
+  $ RWKV_FAR_BYTES=3000000 rwkv run --strategy 'cuda fp32 *4 -> cuda:1 fp32' -n 1 a
+  ! rwkv: built-in model: not enough memory on cuda:0: 4 of 9 layers 2.73 MiB + scratch 3.20 MiB + one state 0.26 MiB = 6.19 MiB, free are 2.86 MiB (cuda fp32: 4 blocks; cuda:1 fp32: 4 blocks and the head)
+  [1]
+  $ RWKV_FAR_BYTES=30000000 rwkv run --strategy 'cuda fp32 *4 -> cpu fp32' --chunk 1 -n 1 --greedy a > b; test -s b

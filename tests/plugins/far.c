@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -92,6 +93,26 @@ static rwkv_status far_place(struct rw_backend *be, struct rw_weight *w,
     return RWKV_OK;
 }
 
+static uint64_t far_placed_bytes(const struct rw_backend *be, const struct rw_weight *w,
+                                 const struct rw_placing *placing)
+{
+    (void)be;
+    (void)placing;
+    return (w->input_major ? w->cols : w->rows) * w->stride;
+}
+
+static uint64_t far_free_bytes(struct rw_backend *be)
+{
+    const char *limit = getenv("RWKV_FAR_BYTES");
+    return (limit ? strtoull(limit, NULL, 10) : BYTES) - ((struct far *)be)->used;
+}
+
+static bool far_has_head_size(const struct rw_backend *be, size_t head_size)
+{
+    (void)be;
+    return head_size > 0;
+}
+
 static float *far_alloc(struct rw_backend *be, size_t floats)
 {
     struct far *f = enter(be);
@@ -173,6 +194,9 @@ static const struct rw_backend_ops far_ops = {
     .scratch_bytes = far_scratch_bytes,
     .prepare = far_prepare,
     .place = far_place,
+    .placed_bytes = far_placed_bytes,
+    .free_bytes = far_free_bytes,
+    .has_head_size = far_has_head_size,
     .alloc = far_alloc,
     .release = far_release,
     .clear = far_clear,

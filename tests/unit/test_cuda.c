@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "models.h"
 #include "rwkv_quantize.h"
+#include "rwkv_trainer.h"
 
 static const int32_t text[] = {72, 101, 108, 108, 111, 44, 32, 119, 111, 114, 108, 100};
 #define N RW_COUNT(text)
@@ -144,6 +145,27 @@ static void test_same_bytes(void **state)
     check_same_bytes("cuda fp16i8", "*1 -> cuda:1 fp16i8");
 }
 
+/* Heads that no kernel is for. */
+static void test_refused(void **state)
+{
+    (void)state;
+    char path[32];
+    rwkv_model *m;
+    rwkv_error err;
+    rwkv_init_options init = {.n_layer = 2,
+                              .n_embd = 48,
+                              .n_vocab = 256,
+                              .head_size = 24,
+                              .vocab = "bytes",
+                              .overwrite = 1};
+    const rwkv_model_options gpu = {.strategy = "cuda fp32", .vocab = "bytes"};
+    temporary(path);
+    assert_int_equal(rwkv_init(path, &init, &err), RWKV_OK);
+    assert_int_equal(rwkv_model_open(path, &gpu, &m, &err), RWKV_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "heads of 24 channels"));
+    remove(path);
+}
+
 /* Why there is no device to test on, or NULL. The plugin itself must be right in any case. */
 static const char *missing(const char *variable, rwkv_error *err)
 {
@@ -175,6 +197,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_near_the_cpu),
         cmocka_unit_test(test_block_types),
         cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

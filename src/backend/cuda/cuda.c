@@ -69,6 +69,20 @@ static float *cuda_alloc(struct rw_backend *be, size_t floats)
     return p;
 }
 
+static uint64_t cuda_free_bytes(struct rw_backend *be)
+{
+    struct rw_cuda *c = enter(be);
+    size_t available = 0, total;
+    rw_cuda_see(c, cudaMemGetInfo(&available, &total));
+    return available;
+}
+
+static bool cuda_has_head_size(const struct rw_backend *be, size_t n)
+{
+    (void)be;
+    return n == 16 || n == 32 || n == 64 || n == 128;
+}
+
 static void cuda_release(struct rw_backend *be, float *p)
 {
     rw_cuda_give(enter(be), p);
@@ -339,6 +353,9 @@ static const struct rw_backend_ops cuda_ops = {
     .prepare = cuda_prepare,
     .check = cuda_check,
     .place = rw_cuda_place,
+    .placed_bytes = rw_cuda_placed_bytes,
+    .free_bytes = cuda_free_bytes,
+    .has_head_size = cuda_has_head_size,
     .alloc = cuda_alloc,
     .release = cuda_release,
     .clear = cuda_clear,

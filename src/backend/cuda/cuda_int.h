@@ -54,6 +54,8 @@ void *rw_cuda_take(struct rw_cuda *c, size_t bytes);
 void rw_cuda_give(struct rw_cuda *c, void *p);
 
 /* cuda_weight.c */
+uint64_t rw_cuda_placed_bytes(const struct rw_backend *be, const struct rw_weight *w,
+                              const struct rw_placing *placing);
 rwkv_status rw_cuda_place(struct rw_backend *be, struct rw_weight *w,
                           const struct rw_placing *placing, rwkv_error *err);
 

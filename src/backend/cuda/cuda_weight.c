@@ -149,11 +149,34 @@ static void free_part(struct part *p)
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
+static struct rw_cuda_weight describe(const struct rw_weight *w, const struct rw_placing *placing)
+{
+    return (struct rw_cuda_weight){
+        .layout = layout_of(w, placing),
+        .numbers = numbers_of(placing),
+        .depth = padded(w->cols, RW_CUDA_DEPTH),
+    };
+}
+
+static size_t scale_bytes_of(const struct rw_cuda_weight *w, size_t rows)
+{
+    return w->layout == RW_CUDA_Q8_0 ? rows * (w->depth / BLOCK) * 2 : 0;
+}
+
+uint64_t rw_cuda_placed_bytes(const struct rw_backend *be, const struct rw_weight *w,
+                              const struct rw_placing *placing)
+{
+    (void)be;
+    struct rw_cuda_weight to = describe(w, placing);
+    size_t rows = padded(w->rows, RW_CUDA_ROWS);
+    return rows * to.depth * number_bytes(to.layout) + scale_bytes_of(&to, rows);
+}
+
 static rwkv_status take_device(struct rw_cuda *c, struct rw_cuda_weight *to, size_t rows,
                                rwkv_error *err)
 {
     size_t bytes = rows * to->depth * number_bytes(to->layout);
-    size_t scale_bytes = to->layout == RW_CUDA_Q8_0 ? rows * (to->depth / BLOCK) * 2 : 0;
+    size_t scale_bytes = scale_bytes_of(to, rows);
     to->data = rw_cuda_take(c, bytes);
     to->scales = scale_bytes ? rw_cuda_take(c, scale_bytes) : NULL;
     if (!to->data || (scale_bytes && !to->scales))
@@ -185,11 +208,9 @@ rwkv_status rw_cuda_place(struct rw_backend *be, struct rw_weight *w,
     struct rw_cuda_weight *to = rw_calloc(1, sizeof *to);
     if (!to)
         return rw_fail(err, RWKV_ERROR_MEMORY, "no memory for a weight");
+    *to = describe(w, placing);
     to->next = c->weights;
     c->weights = to;
-    to->layout = layout_of(w, placing);
-    to->numbers = numbers_of(placing);
-    to->depth = padded(w->cols, RW_CUDA_DEPTH);
     size_t rows = RW_MIN(RW_MAX(PART / to->depth, (size_t)1), w->rows);
     RW_TRY(take_device(c, to, padded(w->rows, RW_CUDA_ROWS), err));
     bool taken = take_part(&part, rows, w->cols, to->depth);
